@@ -1,0 +1,11 @@
+// One function per concept; module.cpp lists them.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace ntkcore::python {
+
+void bind_build_info(pybind11::module_& m);
+void bind_gram(pybind11::module_& m);
+
+}  // namespace ntkcore::python

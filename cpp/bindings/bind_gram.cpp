@@ -1,0 +1,73 @@
+#include <pybind11/stl.h>
+
+#include <optional>
+#include <utility>
+
+#include "bind.hpp"
+#include "ntkcore/gram.hpp"
+#include "numpy.hpp"
+#include "poll.hpp"
+
+namespace ntkcore::python {
+namespace {
+
+template <class T>
+bool gram_of(const Network& network, const py::array& x, const std::optional<py::array>& z, bool all_levels,
+             const py::object& sigma, const py::object& sigma_dot, const py::object& theta, int threads,
+             const py::object& progress) {
+    const MatrixView<const T> xs = input<T>(x);
+    const MatrixView<const T> zs = z ? input<T>(*z) : xs;
+    const Outputs<T> out{levels<T>(sigma), levels<T>(sigma_dot), levels<T>(theta)};
+    const Poll poll = make_poll(progress);
+    const py::gil_scoped_release no_gil;
+    return gram<T>(network, xs, z ? &zs : nullptr, all_levels ? Levels::all : Levels::last, out, threads, &poll);
+}
+
+template <class T>
+bool diagonal_of(const Network& network, const py::array& x, const py::object& sigma, const py::object& theta,
+                 int threads) {
+    const MatrixView<const T> xs = input<T>(x);
+    T* sigma_data = vector_data<T>(sigma);
+    T* theta_data = vector_data<T>(theta);
+    const py::gil_scoped_release no_gil;
+    return gram_diagonal<T>(network, xs, sigma_data, theta_data, threads);
+}
+
+}  // namespace
+
+void bind_gram(py::module_& m) {
+    py::class_<Network>(m, "Network", "Affine maps (weight_std, bias_std) and activations (a, b) of a network.")
+        .def(py::init([](const std::vector<std::pair<double, double>>& affine,
+                         const std::vector<std::pair<double, double>>& activations) {
+                 Network network;
+                 for (const auto& [weight_std, bias_std] : affine) network.affine.push_back({weight_std, bias_std});
+                 for (const auto& [a, b] : activations) network.activation.push_back({a, b});
+                 network.validate();
+                 return network;
+             }),
+             py::arg("affine"), py::arg("activations"))
+        .def_property_readonly("depth", &Network::depth);
+
+    m.def(
+        "gram",
+        [](const Network& network, const py::array& x, const std::optional<py::array>& z, bool all_levels,
+           const py::object& sigma, const py::object& sigma_dot, const py::object& theta, int threads,
+           const py::object& progress) {
+            const auto call = is<float>(x) ? gram_of<float> : gram_of<double>;
+            return call(network, x, z, all_levels, sigma, sigma_dot, theta, threads, progress);
+        },
+        py::arg("network"), py::arg("x"), py::arg("z"), py::kw_only(), py::arg("all_levels"), py::arg("sigma"),
+        py::arg("sigma_dot"), py::arg("theta"), py::arg("threads"), py::arg("progress") = py::none(),
+        "Write the wanted kernels into the given (levels, N, M) arrays; return whether an entry was clipped.");
+
+    m.def(
+        "gram_diagonal",
+        [](const Network& network, const py::array& x, const py::object& sigma, const py::object& theta, int threads) {
+            const auto call = is<float>(x) ? diagonal_of<float> : diagonal_of<double>;
+            return call(network, x, sigma, theta, threads);
+        },
+        py::arg("network"), py::arg("x"), py::kw_only(), py::arg("sigma"), py::arg("theta"), py::arg("threads"),
+        "Write the wanted diagonals into the given vectors; return whether an entry was clipped.");
+}
+
+}  // namespace ntkcore::python

@@ -1,0 +1,73 @@
+// A number with twice the digits of a double and an exponent of its own: (hi + lo)·2^e. Variances of deep networks and
+// of very long or very short inputs leave the range of double long before the kernel's correlations lose a digit, and
+// a constant factor per layer, rounded to double, would cost one unit in the last place per layer.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+namespace ntkcore {
+
+struct Scaled {
+    double hi = 0.0;  // 0, or in [½, 1]
+    double lo = 0.0;  // the rounding error of hi
+    std::int32_t e = 0;
+
+    Scaled() = default;
+    explicit Scaled(double high, std::int32_t exponent = 0, double low = 0.0) {
+        int shift = 0;
+        hi = std::frexp(high, &shift);
+        if (hi == 0.0) return;
+        lo = std::ldexp(low, -shift);
+        e = exponent + shift;
+    }
+
+    [[nodiscard]] bool zero() const { return hi == 0.0; }
+    // The nearest double: overflows to infinity and underflows to zero, as ldexp does.
+    [[nodiscard]] double value() const { return std::ldexp(hi + lo, std::clamp(e, -4000, 4000)); }
+};
+
+inline Scaled operator*(Scaled a, Scaled b) {
+    const double p = a.hi * b.hi;
+    const double error = std::fma(a.hi, b.hi, -p) + (a.hi * b.lo + a.lo * b.hi);
+    const double sum = p + error;
+    return Scaled(sum, a.e + b.e, error - (sum - p));
+}
+inline Scaled operator*(double a, Scaled b) { return Scaled(a) * b; }
+inline Scaled square(double x) { return Scaled(x) * Scaled(x); }
+
+// For a, b ≥ 0.
+inline Scaled operator+(Scaled a, Scaled b) {
+    if (a.zero()) return b;
+    if (b.zero()) return a;
+    if (a.e < b.e) std::swap(a, b);
+    if (a.e - b.e > 120) return a;
+    const double down = std::ldexp(1.0, b.e - a.e);
+    const double x = b.hi * down;
+    const double s = a.hi + x;
+    const double part = s - a.hi;
+    const double error = ((a.hi - (s - part)) + (x - part)) + (a.lo + b.lo * down);
+    const double sum = s + error;
+    return Scaled(sum, a.e, error - (sum - s));
+}
+
+// a / b as a double, for b ≠ 0.
+inline double ratio(Scaled a, Scaled b) {
+    const double q = a.hi / b.hi;
+    const double rest = std::fma(-q, b.hi, a.hi) + (a.lo - q * b.lo);
+    return std::ldexp(q + rest / b.hi, std::clamp(a.e - b.e, -4000, 4000));
+}
+
+// √a, for a ≥ 0.
+inline Scaled sqrt(Scaled a) {
+    if (a.zero()) return a;
+    const int odd = a.e & 1;
+    const double hi = std::ldexp(a.hi, odd);
+    const double s = std::sqrt(hi);
+    const double rest = (std::fma(-s, s, hi) + std::ldexp(a.lo, odd)) / (2.0 * s);
+    const double sum = s + rest;
+    return Scaled(sum, (a.e - odd) / 2, rest - (sum - s));
+}
+
+}  // namespace ntkcore

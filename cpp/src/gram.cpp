@@ -1,0 +1,354 @@
+#include "ntkcore/gram.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "ntkcore/blas.hpp"
+#include "tile/kernels.hpp"
+
+namespace ntkcore {
+namespace {
+
+using tile::kColumnStep;
+using tile::kPanel;
+static_assert(kPanel == Samples<float>::kBlock);
+
+constexpr std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
+
+// Rows of a task: a strip of them meets one panel of 256 columns. Products want tall strips (each one packs its
+// operands anew), small results many tasks, and where all levels are kept the state of a whole strip is.
+std::size_t strip_height(std::size_t rows, std::size_t cols, bool direct, Levels levels) {
+    if (rows * cols < std::size_t{1} << 19) return 16;
+    if (levels == Levels::all) return 64;
+    return direct ? 128 : (rows >= 1024 ? 256 : 64);
+}
+
+constexpr std::size_t kMirrorColumns = 32;  // transposed at a time, so that source and target stay in the L1 cache
+
+template <class T>
+struct Workspace {
+    Workspace(std::size_t strip, std::size_t kernels, std::size_t slots)
+        : tiles(kernels * strip * kPanel),
+          mirrored(kMirrorColumns * strip),
+          u(slots * kPanel),
+          theta(slots * kPanel),
+          dot(slots * kPanel) {}
+    Aligned<T> tiles;  // the results of a strip and a panel, one tile per kernel; the first holds the products before
+    Aligned<T> mirrored;       // some columns of a tile, transposed
+    Aligned<T> u, theta, dot;  // the state of a row, or of each row of a strip
+};
+
+template <class T>
+class Gram {
+   public:
+    Gram(const Network& network, MatrixView<const T> x, const MatrixView<const T>* z, Levels levels,
+         const Outputs<T>& out, int threads)
+        : network_(network), levels_(levels), out_(out), symmetric_(z == nullptr), rows_(network, x, levels, threads) {
+        if (z != nullptr) cols_storage_.emplace(network, *z, levels, threads, &rows_);
+        wide_ = rows().wide_range() || cols().wide_range();
+        for (const AbRelu& activation : network.activation) lambda_.push_back(static_cast<T>(activation.lambda()));
+        strip_ = strip_height(rows().size(), cols().size(), rows().direct(), levels);
+        panels_ = round_up(cols().size(), kPanel) / kPanel;
+        strips_ = round_up(rows().size(), strip_) / strip_;
+        const std::size_t kernels = (out.sigma.empty() ? 0 : 1) + (out.sigma_dot.empty() ? 0 : 1) +
+                                    (out.theta.empty() ? 0 : 1);
+        // A result that the caches hold is better left there.
+        past_cache_ = rows().size() * cols().size() * sizeof(T) * kernels > (std::size_t{8} << 20);
+        for (int t = 0; t < std::max(1, threads); ++t) {
+            spaces_.emplace_back(strip_, kernels, levels == Levels::all ? strip_ : 1);
+        }
+    }
+
+    // True if an entry was too large for T and was set to its largest number.
+    bool run(int threads, const Poll* poll) {
+        // Symmetric: the strip of row i meets the panels from i/256 on. Tasks before strip s:
+        std::vector<std::size_t> first(strips_ + 1, 0);
+        for (std::size_t s = 0; s < strips_; ++s) first[s + 1] = first[s] + panels_ - first_panel(s);
+        const auto task = [&](std::size_t t, int worker, Work& work) {
+            const auto next = std::upper_bound(first.begin(), first.end(), t);
+            const auto strip = static_cast<std::size_t>(next - first.begin()) - 1;
+            const std::size_t panel = first_panel(strip) + (t - first[strip]);
+            const Tile bounds{strip * strip_, std::min(rows().size(), (strip + 1) * strip_), panel * kPanel,
+                              std::min(cols().size(), (panel + 1) * kPanel)};
+            tile(bounds, spaces_[static_cast<std::size_t>(worker)], worker, work);
+        };
+        parallel_for(first.back(), threads, task, poll);
+        return clipped_.load();
+    }
+
+   private:
+    struct Tile {
+        std::size_t i0, i1, j0, j1;  // rows i0 … i1 against columns j0 … j1 of the result
+    };
+    // Row i of a tile: columns [first, last) of the panel are wanted, [begin, end) computed.
+    struct Row {
+        std::size_t i, j0, first, last, begin, end;
+        T *u, *theta, *dot;  // see tile/kernels.hpp; null where not needed
+    };
+
+    [[nodiscard]] const Samples<T>& rows() const { return rows_; }
+    [[nodiscard]] const Samples<T>& cols() const { return symmetric_ ? rows_ : *cols_storage_; }
+    [[nodiscard]] std::size_t first_panel(std::size_t strip) const { return symmetric_ ? strip * strip_ / kPanel : 0; }
+
+    // One strip against one panel. State and results stay in this worker's buffers until the tile is complete.
+    void tile(const Tile& t, Workspace<T>& space, int worker, Work& work) const {
+        if (!rows().direct()) multiply(t, space);
+        const std::size_t depth = network_.depth();
+        if (levels_ == Levels::last) {  // row by row through all layers: the state is one row, in the L1 cache
+            for (std::size_t i = t.i0; i < t.i1; ++i) {
+                if (work.stopped(worker)) return;
+                const Row row = start(t, i, 0, space);
+                for (std::size_t m = 0; m + 1 < depth; ++m) layer(row, m);
+                write(t, row, 0, depth - 1, space);
+                copy_out(t, row, 0, space);  // on its way to memory while the next row is computed
+            }
+            return mirror(t, 0, space);
+        }
+        for (std::size_t i = t.i0; i < t.i1; ++i) start(t, i, i - t.i0, space);
+        for (std::size_t level = 0; level < depth; ++level) {
+            for (std::size_t i = t.i0; i < t.i1; ++i) {
+                if (work.stopped(worker)) return;
+                const Row row = state(t, i, i - t.i0, space);
+                if (level > 0) layer(row, level - 1);
+                write(t, row, level, level, space);
+                copy_out(t, row, level, space);
+            }
+            mirror(t, level, space);
+        }
+    }
+
+    // The products of the centred rows of strip and panel, into the first result tile; strips that cross the diagonal
+    // skip what lies below it.
+    void multiply(const Tile& t, Workspace<T>& space) const {
+        constexpr std::size_t kPart = 64;
+        const std::size_t stride = rows().feature_stride();
+        const bool diagonal = symmetric_ && t.i1 > t.j0;
+        const std::size_t part = diagonal ? kPart : t.i1 - t.i0;
+        for (std::size_t i = t.i0; i < t.i1; i += part) {
+            const std::size_t m = std::min(part, t.i1 - i);
+            const std::size_t j = diagonal && i > t.j0 ? std::min(i, t.j1) / kColumnStep * kColumnStep : t.j0;
+            if (j >= t.j1) continue;
+            gemm_nt(m, t.j1 - j, rows().features(), rows().row(i), stride, cols().row(j), stride,
+                    space.tiles.data() + (i - t.i0) * kPanel + (j - t.j0), kPanel);
+        }
+    }
+
+    // The state of row i, kept in slot `slot` of the buffers.
+    [[nodiscard]] Row state(const Tile& t, std::size_t i, std::size_t slot, Workspace<T>& space) const {
+        Row row;
+        row.i = i;
+        row.j0 = t.j0;
+        row.first = symmetric_ && i > t.j0 ? std::min(i, t.j1) - t.j0 : 0;  // from the diagonal on
+        row.last = t.j1 - t.j0;
+        row.begin = row.first / kColumnStep * kColumnStep;
+        row.end = row.first < row.last ? round_up(row.last, kColumnStep) : row.begin;
+        row.u = space.u.data() + slot * kPanel;
+        row.theta = out_.theta.empty() ? nullptr : space.theta.data() + slot * kPanel;
+        row.dot = out_.sigma_dot.empty() ? nullptr : space.dot.data() + slot * kPanel;
+        return row;
+    }
+
+    [[nodiscard]] Row start(const Tile& t, std::size_t i, std::size_t slot, Workspace<T>& space) const {
+        const Row row = state(t, i, slot, space);
+        if (rows().direct()) {
+            k_.start_direct({rows().panel(i / kPanel), i % kPanel, cols().panel(t.j0 / kPanel), rows().features(),
+                             row.begin, row.end, row.u});
+        } else {
+            k_.start_product({space.tiles.data() + (i - t.i0) * kPanel, rows().half_norm()[i],
+                              cols().half_norm() + t.j0, rows().row(i), cols().row(t.j0), rows().centre(),
+                              rows().feature_stride(), row.last, row.begin, row.end, row.u});
+        }
+        // Samples without any variance have no direction. They count as parallel to each other and orthogonal to the
+        // rest: the limit of a vanishing common bias.
+        if (rows().any_zero() || cols().any_zero()) {
+            for (std::size_t j = row.begin; j < row.last; ++j) {
+                const bool zero = cols().zero_input(t.j0 + j);
+                if (rows().zero_input(i)) {
+                    row.u[j] = zero ? T(0) : T(1);
+                } else if (zero) {
+                    row.u[j] = T(1);
+                }
+            }
+        }
+        if (row.theta != nullptr) k_.correlation(row.u, row.theta, row.begin, row.end);  // Θ¹ = Σ¹
+        return row;
+    }
+
+    void layer(const Row& row, std::size_t m) const {
+        const auto at = [&](const T* table) { return table == nullptr ? nullptr : table + row.j0; };
+        const bool bias = rows().r(m) != nullptr;
+        k_.ab_relu({row.begin, row.end, row.u, row.theta, row.dot, at(cols().r(m)), at(cols().s(m)),
+                    bias ? rows().r(m)[row.i] : T(0), bias ? rows().s(m)[row.i] : T(0), lambda_[m],
+                    m > 0 && lambda_[m - 1] == T(1)});
+    }
+
+    // The kernels of depth `map` + 1, for the wanted level `level`, into the result tiles.
+    void write(const Tile& t, const Row& row, std::size_t level, std::size_t map, Workspace<T>& space) const {
+        if (row.first >= row.last) return;
+        T* to = space.tiles.data() + (row.i - t.i0) * kPanel;
+        const std::size_t next = strip_ * kPanel;
+        const bool diagonal = symmetric_ && row.i >= t.j0;
+        if (!out_.sigma.empty()) {
+            put(row, level, row.u, k_.store_sigma, to,
+                [&](std::size_t j) { return std::signbit(row.u[j]) ? -(1 + row.u[j]) : 1 - row.u[j]; });
+            if (diagonal) to[row.first] = note(rows().sigma_diagonal(level, row.i));
+            to += next;
+        }
+        if (!out_.sigma_dot.empty()) {
+            put_dot(row, level, map, to);
+            to += next;
+        }
+        if (!out_.theta.empty()) {
+            put(row, level, row.theta, k_.store_theta, to, [&](std::size_t j) { return row.theta[j]; });
+            if (diagonal) to[row.first] = note(rows().theta_diagonal(level, row.i));
+        }
+    }
+
+    // state·√q √q'. With exponents of their own where an entry may be in range though its factors are not.
+    template <class State>
+    void put(const Row& row, std::size_t level, const T* state, void (*store)(const tile::StoreCall<T>&), T* to,
+             State value) const {
+        if (!wide_) {
+            return store({row.first, row.last, state, rows().scale(level)[row.i], cols().scale(level) + row.j0, to});
+        }
+        const Scaled& h = rows().standard_deviation(level, row.i);
+        for (std::size_t j = row.first; j < row.last; ++j) {
+            const Scaled scale = h * cols().standard_deviation(level, row.j0 + j);
+            to[j] = note(saturate<T>(static_cast<double>(value(j)) * scale));
+        }
+    }
+
+    void put_dot(const Row& row, std::size_t level, std::size_t map, T* to) const {
+        if (map == 0) return std::fill(to + row.first, to + row.last, T(0));
+        const AbRelu& activation = network_.activation[map - 1];
+        const double weight = network_.affine[map].weight_std;
+        const double mean = 0.5 * (activation.a + activation.b);  // E[σ̇]
+        const T half_peak = saturate<T>(0.5 * (square(weight) * activation.second_moment()));  // Σ̇/2 at ρ = 1
+        const T apart = saturate<T>(square(weight) * square(mean));                            // Σ̇ at ρ = 0
+        for (std::size_t j = row.first; j < row.last; ++j) to[j] = row.dot[j] * half_peak;
+        if (rows().any_zero() || cols().any_zero()) {
+            const bool zero = rows().degenerate(level, row.i);
+            for (std::size_t j = row.first; j < row.last; ++j) {
+                if (cols().degenerate(level, row.j0 + j) != zero) to[j] = apart;
+            }
+        }
+        if (symmetric_ && row.i >= row.j0) to[row.first] = 2 * half_peak;
+    }
+
+    T note(T value) const {
+        if (std::fabs(value) == std::numeric_limits<T>::max()) clipped_.store(true, std::memory_order_relaxed);
+        return value;
+    }
+
+    // f(the view of a wanted kernel at this level, its tile)
+    template <class F>
+    void each_kernel(std::size_t level, Workspace<T>& space, F f) const {
+        const T* tile = space.tiles.data();
+        for (const auto* views : {&out_.sigma, &out_.sigma_dot, &out_.theta}) {
+            if (views->empty()) continue;
+            f((*views)[level], tile);
+            tile += strip_ * kPanel;
+        }
+    }
+
+    void copy_out(const Tile& t, const Row& row, std::size_t level, Workspace<T>& space) const {
+        if (row.first >= row.last) return;
+        each_kernel(level, space, [&](const MatrixView<T>& view, const T* tile) {
+            put_line(view, row.i, row.j0 + row.first, row.last - row.first,
+                     tile + (row.i - t.i0) * kPanel + row.first);
+        });
+    }
+
+    // K(j, i) = K(i, j) for what of the tile is above the diagonal.
+    void mirror(const Tile& t, std::size_t level, Workspace<T>& space) const {
+        if (symmetric_) {
+            each_kernel(level, space,
+                        [&](const MatrixView<T>& view, const T* tile) { mirror_one(t, tile, view, space); });
+        }
+        k_.finish_copies();
+    }
+
+    void mirror_one(const Tile& t, const T* tile, const MatrixView<T>& view, Workspace<T>& space) const {
+        T* const lines = space.mirrored.data();
+        for (std::size_t c0 = std::max(t.j0, t.i0); c0 < t.j1; c0 += kMirrorColumns) {
+            const std::size_t c1 = std::min(t.j1, c0 + kMirrorColumns);
+            const std::size_t rows_above = std::min(t.i1, c0) - t.i0;  // rows whose columns c0 … c1 are all above
+            k_.transpose(rows_above, c1 - c0, tile + (c0 - t.j0), kPanel, lines, static_cast<std::ptrdiff_t>(strip_));
+            for (std::size_t c = c0; c < c1; ++c) {
+                put_line(view, c, t.i0, rows_above, lines + (c - c0) * strip_);
+                for (std::size_t i = t.i0 + rows_above; i < std::min(t.i1, c); ++i) {
+                    view(c, i) = tile[(i - t.i0) * kPanel + (c - t.j0)];
+                }
+            }
+        }
+    }
+
+    void put_line(const MatrixView<T>& view, std::size_t i, std::size_t j, std::size_t n, const T* from) const {
+        if (view.contiguous_rows()) return k_.copy(n, from, view.row(i) + j, past_cache_);
+        for (std::size_t k = 0; k < n; ++k) view(i, j + k) = from[k];
+    }
+
+    const Network& network_;
+    Levels levels_;
+    const Outputs<T>& out_;
+    bool symmetric_;
+    Samples<T> rows_;
+    std::optional<Samples<T>> cols_storage_;
+    const tile::Kernels<T>& k_ = tile::kernels<T>();
+    std::vector<T> lambda_;
+    bool wide_ = false, past_cache_ = false;
+    std::size_t strip_ = 0, strips_ = 0, panels_ = 0;
+    std::vector<Workspace<T>> spaces_;
+    mutable std::atomic<bool> clipped_{false};
+};
+
+template <class T>
+void check(const Network& network, MatrixView<const T> x, const MatrixView<const T>* z, Levels levels,
+           const Outputs<T>& out) {
+    network.validate();
+    const std::size_t cols = z == nullptr ? x.rows : z->rows;
+    if (x.cols == 0 || (z != nullptr && z->cols != x.cols)) throw std::invalid_argument("feature counts differ");
+    const std::size_t kept = levels == Levels::all ? network.depth() : 1;
+    for (const auto* views : {&out.sigma, &out.sigma_dot, &out.theta}) {
+        if (!views->empty() && views->size() != kept) throw std::invalid_argument("one view per level is needed");
+        for (const MatrixView<T>& view : *views) {
+            if (view.rows != x.rows || view.cols != cols) throw std::invalid_argument("an output has the wrong shape");
+        }
+    }
+}
+
+}  // namespace
+
+template <class T>
+bool gram(const Network& network, MatrixView<const T> x, const MatrixView<const T>* z, Levels levels,
+          const Outputs<T>& out, int threads, const Poll* poll) {
+    check(network, x, z, levels, out);
+    if (x.rows == 0 || (z != nullptr && z->rows == 0)) return false;
+    return Gram<T>(network, x, z, levels, out, threads).run(threads, poll);
+}
+
+template <class T>
+bool gram_diagonal(const Network& network, MatrixView<const T> x, T* sigma, T* theta, int threads) {
+    check<T>(network, x, nullptr, Levels::last, {});
+    if (x.rows == 0) return false;
+    const Samples<T> samples(network, x, Levels::last, threads);
+    bool clipped = false;
+    for (std::size_t i = 0; i < x.rows; ++i) {
+        if (sigma != nullptr) clipped |= (sigma[i] = samples.sigma_diagonal(0, i)) == std::numeric_limits<T>::max();
+        if (theta != nullptr) clipped |= (theta[i] = samples.theta_diagonal(0, i)) == std::numeric_limits<T>::max();
+    }
+    return clipped;
+}
+
+template bool gram(const Network&, MatrixView<const float>, const MatrixView<const float>*, Levels,
+                   const Outputs<float>&, int, const Poll*);
+template bool gram(const Network&, MatrixView<const double>, const MatrixView<const double>*, Levels,
+                   const Outputs<double>&, int, const Poll*);
+template bool gram_diagonal(const Network&, MatrixView<const float>, float*, float*, int);
+template bool gram_diagonal(const Network&, MatrixView<const double>, double*, double*, int);
+
+}  // namespace ntkcore

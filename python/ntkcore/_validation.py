@@ -1,0 +1,237 @@
+"""The words of every argument error: the argument's name, what is required, what it got."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
+RngLike: TypeAlias = int | Sequence[int] | np.random.SeedSequence | np.random.BitGenerator | np.random.Generator | None
+
+
+def shown(value: object) -> str:
+    """Return a short text for a value in a message."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} and dtype {value.dtype}"
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def is_integer(value: object) -> bool:
+    """Return whether a value is an integer and not a truth value."""
+    if isinstance(value, bool | np.bool_):
+        return False
+    try:
+        operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return True
+
+
+def integer(value: object, name: str, *, minimum: int, maximum: int | None = None, limit: str = "") -> int:
+    """Check an integer within bounds; ``limit`` names the upper bound in the message."""
+    bounds = f"at least {minimum}" if maximum is None else f"between {minimum} and {limit or maximum}"
+    if not is_integer(value):
+        raise TypeError(f"{name} must be an integer {bounds}, got {shown(value)} of type {type(value).__name__}")
+    number = operator.index(value)  # type: ignore[arg-type]
+    if number < minimum or (maximum is not None and number > maximum):
+        raise ValueError(f"{name} must be an integer {bounds}, got {number}")
+    return number
+
+
+def positive_int(value: object, name: str, *, maximum: int | None = None, limit: str = "") -> int:
+    """Check an integer of at least 1."""
+    return integer(value, name, minimum=1, maximum=maximum, limit=limit)
+
+
+def real(value: object, name: str, *, minimum: float | None = None, strict: bool = False) -> float:
+    """Check a finite real number, at least (``strict``: above) ``minimum``."""
+    need = "a finite number"
+    if minimum is not None:
+        need += f" {'greater than' if strict else 'of at least'} {minimum:g}"
+    if isinstance(value, bool | np.bool_ | str | bytes) or np.iscomplexobj(value):
+        raise TypeError(f"{name} must be {need}, got {shown(value)} of type {type(value).__name__}")
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        raise TypeError(f"{name} must be {need}, got {shown(value)} of type {type(value).__name__}") from None
+    if not np.isfinite(number) or (minimum is not None and (number < minimum or (strict and number == minimum))):
+        raise ValueError(f"{name} must be {need}, got {number!r}")
+    return number
+
+
+def boolean(value: object, name: str) -> bool:
+    """Check a truth value."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {shown(value)}")
+    return bool(value)
+
+
+def one_of(value: object, name: str, choices: Iterable[str]) -> str:
+    """Check a word among ``choices``; suggests the nearest one."""
+    options = list(choices)
+    if isinstance(value, str) and value in options:
+        return value
+    listed = ", ".join(repr(c) for c in options)
+    message = f"{name} must be one of {listed}, got {shown(value)}"
+    if not isinstance(value, str):
+        raise TypeError(message)
+    near = difflib.get_close_matches(value.lower(), options, n=1, cutoff=0.5)
+    raise ValueError(message + (f"; did you mean {near[0]!r}?" if near else ""))
+
+
+def per_layer(value: object, name: str, count: int, what: str) -> tuple[float, ...]:
+    """Check one number of at least 0, or one for each of ``count`` layers."""
+    need = f"a number of at least 0, or a sequence of {count} ({what})"
+    if isinstance(value, str | bytes):
+        raise TypeError(f"{name} must be {need}, got {shown(value)}")
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if not isinstance(value, Sequence | np.ndarray):
+        return (real(value, name, minimum=0.0),) * count
+    if isinstance(value, np.ndarray) and value.ndim != 1:
+        raise ValueError(f"{name} must be {need}, got {shown(value)}")
+    if len(value) != count:
+        raise ValueError(f"{name} must be {need}, got {len(value)} numbers")
+    return tuple(real(v, f"{name}[{i}]", minimum=0.0) for i, v in enumerate(value))
+
+
+def _real_array(value: object, name: str, shape: str) -> FloatArray:
+    """Coerce to float32 or float64; complex, object and text arrays are refused."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array of real numbers of shape {shape}: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    if array.dtype == np.float32:
+        return array
+    return array.astype(np.float64, copy=False)
+
+
+def _finite(array: FloatArray, name: str) -> None:
+    """Raise if an entry is NaN or infinite, saying where the first one is; no copy of the array's size is made."""
+    # A sum is finite unless an entry is not (or it overflows): one cheap pass decides in the usual case.
+    with np.errstate(all="ignore"):
+        if np.isfinite(array.sum(dtype=np.float64)):
+            return
+    step = max(1, 2**20 // max(1, int(np.prod(array.shape[1:]))))
+    for start in range(0, array.shape[0], step):
+        bad = ~np.isfinite(array[start : start + step])
+        if bad.any():
+            first = np.argwhere(bad)[0]
+            first[0] += start
+            index = ", ".join(str(int(i)) for i in first)
+            raise ValueError(f"{name} must be finite, got {array[tuple(first)]} at {name}[{index}]")
+
+
+def as_samples(value: object, name: str, *, features: int | None = None, like: str = "X") -> FloatArray:
+    """Check samples: a finite real (N, n0) array with n0 ≥ 1; float32 stays, everything else becomes float64."""
+    array = _real_array(value, name, "(N, n0)")
+    if array.ndim != 2:
+        hint = f"; a single feature per row is {name}.reshape(-1, 1)" if array.ndim == 1 else ""
+        raise ValueError(f"{name} must be two-dimensional (N, n0), rows are samples, got shape {array.shape}{hint}")
+    if array.shape[1] == 0:
+        raise ValueError(f"{name} must have at least one feature, got shape {array.shape}")
+    if features is not None and array.shape[1] != features:
+        raise ValueError(f"{name} must have as many features as {like} ({features}), got shape {array.shape}")
+    _finite(array, name)
+    if not array.flags.aligned:
+        array = array.copy()
+    return array
+
+
+def as_gram(value: object, name: str, *, size: int | None = None, rtol: float | None = None) -> FloatArray:
+    """Check a Gram matrix: finite, real, square and symmetric; blockwise, so no copy of its size is made."""
+    array = _real_array(value, name, "(N, N)")
+    if array.ndim != 2 or array.shape[0] != array.shape[1]:
+        raise ValueError(f"{name} must be square (N, N), got shape {array.shape}")
+    if size is not None and array.shape[0] != size:
+        raise ValueError(f"{name} must have shape ({size}, {size}), got {array.shape}")
+    if array.shape[0] == 0:
+        raise ValueError(f"{name} must have at least one row, got shape {array.shape}")
+    _finite(array, name)
+    tolerance = rtol if rtol is not None else 100 * float(np.finfo(array.dtype).eps)
+    scale = float(max(abs(float(array.max())), abs(float(array.min()))))
+    block = 512
+    for i in range(0, array.shape[0], block):
+        for j in range(0, i + 1, block):
+            gap = np.abs(array[i : i + block, j : j + block] - array[j : j + block, i : i + block].T)
+            if gap.max() > tolerance * scale:
+                a, b = np.unravel_index(int(gap.argmax()), gap.shape)
+                raise ValueError(
+                    f"{name} must be symmetric, got {name}[{i + a}, {j + b}] = {array[i + a, j + b]!r} and "
+                    f"{name}[{j + b}, {i + a}] = {array[j + b, i + a]!r}"
+                )
+    return array
+
+
+def as_generator(rng: RngLike, name: str = "rng") -> np.random.Generator:
+    """Return a NumPy Generator for None, an int, a SeedSequence, a BitGenerator or a Generator."""
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"{name} must be None, a non-negative int, a SeedSequence or a numpy Generator, got {shown(rng)}"
+        ) from None
+
+
+def integers(value: object, name: str, *, minimum: int, maximum: int) -> npt.NDArray[np.int64]:
+    """Check one integer or a sequence of them, each within bounds; return the distinct ones, increasing."""
+    need = f"an integer between {minimum} and {maximum}, or a sequence of these"
+    array = np.asarray(value)
+    if array.dtype.kind not in "iu" or array.ndim > 1 or array.size == 0:
+        raise TypeError(f"{name} must be {need}, got {shown(value)}")
+    for i, item in enumerate(array.ravel()):
+        integer(item, name if array.ndim == 0 else f"{name}[{i}]", minimum=minimum, maximum=maximum)
+    return np.unique(array).astype(np.int64)
+
+
+def exactly_one(**arguments: object) -> None:
+    """Check that one, and only one, of several arguments is not None."""
+    given = [name for name, value in arguments.items() if value is not None]
+    if len(given) != 1:
+        got = " and ".join(given) if given else "none of them"
+        raise ValueError(f"exactly one of {', '.join(arguments)} must be given, got {got}")
+
+
+def float_dtype(value: object, name: str) -> np.dtype[Any]:
+    """Check a dtype that results can have: float32 or float64."""
+    for dtype in (np.dtype(np.float32), np.dtype(np.float64)):
+        with contextlib.suppress(TypeError):  # of words that are no dtype
+            if value is not None and dtype == value:
+                return dtype
+    raise ValueError(f"{name} must be float32 or float64, got {shown(value)}")
+
+
+def as_vector(value: object, name: str, *, size: int | None = None) -> FloatArray:
+    """Check a finite real vector, (N,); float32 stays, everything else becomes float64."""
+    shape = "(N,)" if size is None else f"({size},)"
+    array = _real_array(value, name, shape)
+    if array.ndim != 1 or (size is not None and array.shape[0] != size):
+        raise ValueError(f"{name} must be one-dimensional {shape}, got shape {array.shape}")
+    _finite(array, name)
+    return array
+
+
+def as_labels(value: object, name: str, size: int) -> npt.NDArray[Any]:
+    """Check one label, of any type, for each of ``size`` samples."""
+    array = np.asarray(value)
+    if array.shape != (size,):
+        raise ValueError(f"{name} must have shape ({size},), one for each sample, got shape {array.shape}")
+    return array
+
+
+def as_cross_gram(value: object, name: str, size: int) -> FloatArray:
+    """Check a kernel between new points (rows) and the ``size`` fitted samples (columns): finite, real, (M, N)."""
+    array = _real_array(value, name, f"(M, {size})")
+    if array.ndim != 2 or array.shape[1] != size:
+        raise ValueError(f"{name} must have shape (M, N) with N = {size} fitted samples, got shape {array.shape}")
+    _finite(array, name)
+    return array

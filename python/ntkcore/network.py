@@ -1,0 +1,373 @@
+"""Infinitely wide fully connected networks and their kernels Σ, Σ̇ and Θ."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _core, _memory
+from . import _validation as check
+from ._progress import Progress, reporting
+from ._validation import FloatArray
+from .activations import Activation, as_activation
+
+__all__ = ["Kernels", "Network"]
+
+
+class Kernels(NamedTuple):
+    """The three kernels of one network.
+
+    Attributes
+    ----------
+    sigma : ndarray
+        Σ, the covariance of the network's outputs at initialization (NNGP), (N, M) or (L, N, M).
+    sigma_dot : ndarray
+        Σ̇, the same of the derivatives: Θ^{ℓ+1} = Θ^ℓ Σ̇^{ℓ+1} + Σ^{ℓ+1}. Σ̇¹ is 0: no activation precedes the first map.
+    theta : ndarray
+        Θ, the neural tangent kernel.
+    """
+
+    sigma: FloatArray
+    sigma_dot: FloatArray
+    theta: FloatArray
+
+
+@dataclasses.dataclass(frozen=True, init=False, repr=False)
+class Network:
+    r"""A fully connected network of infinite width, in the NTK parametrization.
+
+    α⁰ = x, α̃^{ℓ+1} = (σ_w/√n_ℓ) W^ℓ α^ℓ + σ_b b^ℓ, α^ℓ = σ(α̃^ℓ), f = α̃^L, with W, b iid N(0, 1).
+
+    Parameters
+    ----------
+    depth : int
+        L ≥ 1, the number of affine maps: L − 1 hidden layers.
+    activation : str, Activation or sequence of L − 1 of these
+        σ of the hidden layers; see `ntkcore.activations.available`.
+    weight_std : float or sequence of L
+        σ_w ≥ 0 of the affine maps (the paper: 1).
+    bias_std : float or sequence of L
+        σ_b ≥ 0 of the affine maps (the paper's β: 0.1).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of this kind; the message names it.
+
+    Notes
+    -----
+    The kernels are those of Jacot, Gabriel and Hongler 2018 (Proposition 1, Theorem 1):
+    Σ¹ = σ_w² x·x'/n0 + σ_b², Σ^{ℓ+1} = σ_w² E[σ(u)σ(v)] + σ_b², Σ̇^{ℓ+1} = σ_w² E[σ̇(u)σ̇(v)] for
+    (u, v) ~ N(0, Σ^ℓ), Θ¹ = Σ¹ and Θ^{ℓ+1} = Θ^ℓ Σ̇^{ℓ+1} + Σ^{ℓ+1}. For n_L outputs the kernel is Θ ⊗ Id.
+
+    Every method takes samples as rows. float32 samples give float32 kernels; every other real dtype is computed in
+    float64. Errors are a few units in the last place of √(K_ii K_jj), also between near-duplicates and at any depth.
+    Entries too large for the dtype are set to its largest number, with a `RuntimeWarning`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import ntkcore as nk
+    >>> net = nk.Network(depth=4)
+    >>> x = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
+    >>> np.round(net.ntk(x), 4)
+    array([[0.2825, 0.0927, 0.0644],
+           [0.0927, 0.2825, 0.0927],
+           [0.0644, 0.0927, 0.2825]])
+    """
+
+    depth: int
+    activations: tuple[Activation, ...]
+    weight_std: tuple[float, ...]
+    bias_std: tuple[float, ...]
+
+    def __init__(
+        self,
+        depth: int,
+        activation: str | Activation | Sequence[str | Activation] = "relu",
+        weight_std: float | Sequence[float] = 1.0,
+        bias_std: float | Sequence[float] = 0.1,
+    ) -> None:
+        layers = check.positive_int(depth, "depth", maximum=2**20)
+        hidden: tuple[Activation, ...]
+        if isinstance(activation, Sequence) and not isinstance(activation, str | bytes):
+            if len(activation) != layers - 1:
+                raise ValueError(
+                    f"activation must be one, or a sequence of depth - 1 = {layers - 1}, got {len(activation)} of them"
+                )
+            hidden = tuple(as_activation(a, f"activation[{i}]") for i, a in enumerate(activation))
+        else:
+            hidden = (as_activation(activation, "activation"),) * (layers - 1)
+        object.__setattr__(self, "depth", layers)
+        object.__setattr__(self, "activations", hidden)
+        what = "one per affine map"
+        object.__setattr__(self, "weight_std", check.per_layer(weight_std, "weight_std", layers, what))
+        object.__setattr__(self, "bias_std", check.per_layer(bias_std, "bias_std", layers, what))
+
+    def __repr__(self) -> str:
+        def short(values: tuple[Any, ...], show: Any) -> str:
+            if len(set(values)) == 1:
+                return str(show(values[0]))
+            return "[" + ", ".join(show(v) for v in values) + "]"
+
+        activation = f", activation={short(self.activations, repr)}" if self.activations else ""
+        return (
+            f"Network(depth={self.depth}{activation}, weight_std={short(self.weight_std, '{:g}'.format)}, "
+            f"bias_std={short(self.bias_std, '{:g}'.format)})"
+        )
+
+    @functools.cached_property
+    def _native(self) -> _core.Network:
+        return _core.Network(list(zip(self.weight_std, self.bias_std, strict=True)), [a.slopes for a in self.activations])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+
+    def ntk(
+        self,
+        X: npt.ArrayLike,
+        Z: npt.ArrayLike | None = None,
+        *,
+        threads: int | None = None,
+        out: npt.NDArray[Any] | None = None,
+        progress: Progress = False,
+    ) -> FloatArray:
+        """Return the neural tangent kernel Θ^L of the rows of X with themselves or with those of Z.
+
+        Parameters
+        ----------
+        X : array_like, (N, n0)
+            Samples. Finite real numbers.
+        Z : array_like, (M, n0), optional
+            Other samples. Without them (or with X itself) the result is exactly symmetric and half the work.
+        threads : int, optional
+            How many threads to use; by default all CPUs that the process may use (`OMP_NUM_THREADS` is honoured).
+            The result does not depend on it, to the last bit.
+        out : ndarray, (N, M), optional
+            Where to write the result: a writeable array of its dtype, of any strides; a memory map too.
+        progress : bool or callable, optional
+            True shows a progress bar; a callable gets ``(done, total)`` now and then.
+
+        Returns
+        -------
+        ndarray, (N, M)
+            Θ^L, float32 if X (and Z) are, else float64; ``out`` if it was given.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument does not fit; the message names it.
+        MemoryError
+            If the result does not fit into memory, before it is allocated.
+        KeyboardInterrupt
+            On Ctrl-C, within half a second. ``out`` is then partly written.
+
+        Examples
+        --------
+        >>> import ntkcore as nk
+        >>> K = nk.Network(depth=4).ntk(nk.datasets.unit_circle(100))
+        >>> K.shape, bool((K == K.T).all())
+        ((100, 100), True)
+        """
+        return self._one("theta", X, Z, threads, out, progress)
+
+    def nngp(
+        self,
+        X: npt.ArrayLike,
+        Z: npt.ArrayLike | None = None,
+        *,
+        threads: int | None = None,
+        out: npt.NDArray[Any] | None = None,
+        progress: Progress = False,
+    ) -> FloatArray:
+        """Return Σ^L, the covariance of the outputs at initialization (the NNGP kernel).
+
+        Parameters, result and errors are those of `ntk`.
+
+        Examples
+        --------
+        >>> import ntkcore as nk
+        >>> float(nk.Network(depth=4).nngp([[1.0, 0.0]])[0, 0])
+        0.08125
+        """
+        return self._one("sigma", X, Z, threads, out, progress)
+
+    def kernels(
+        self,
+        X: npt.ArrayLike,
+        Z: npt.ArrayLike | None = None,
+        *,
+        layers: str = "last",
+        threads: int | None = None,
+        progress: Progress = False,
+    ) -> Kernels:
+        """Return Σ, Σ̇ and Θ from one pass over the pairs.
+
+        Parameters
+        ----------
+        X, Z, threads, progress
+            As in `ntk`.
+        layers : {"last", "all"}
+            "last": the kernels of depth L, (N, M) each. "all": of depth 1 … L, (L, N, M) each.
+
+        Returns
+        -------
+        Kernels
+            Named tuple (sigma, sigma_dot, theta). Errors are raised as in `ntk`.
+
+        Examples
+        --------
+        >>> import ntkcore as nk
+        >>> k = nk.Network(depth=3).kernels([[1.0, 0.0], [0.0, 1.0]], layers="all")
+        >>> k.theta.shape
+        (3, 2, 2)
+        """
+        rows, cols = self._samples(X, Z)
+        every = check.one_of(layers, "layers", ("last", "all")) == "all"
+        count = check_threads(threads)
+        shape = (self.depth if every else 1, rows.shape[0], (rows if cols is None else cols).shape[0])
+        size = 3 * int(np.prod(shape, dtype=object)) * rows.dtype.itemsize
+        _memory.ensure(size, f"three kernels of shape {shape}", "ask for fewer samples or layers at a time")
+        outs = [np.empty(shape, rows.dtype) for _ in range(3)]
+        self._run(rows, cols, every, outs[0], outs[1], outs[2], count, progress)
+        return Kernels(*(outs if every else [o[0] for o in outs]))
+
+    def ntk_diagonal(self, X: npt.ArrayLike, *, threads: int | None = None) -> FloatArray:
+        """Return Θ^L(x, x) of every row of X, (N,), in O(N): the diagonal of `ntk` to the last bit.
+
+        Examples
+        --------
+        >>> import ntkcore as nk
+        >>> nk.Network(depth=4).ntk_diagonal([[1.0, 0.0]])
+        array([0.2825])
+        """
+        return self._diagonal("theta", X, threads)
+
+    def nngp_diagonal(self, X: npt.ArrayLike, *, threads: int | None = None) -> FloatArray:
+        """Return Σ^L(x, x) of every row of X, (N,), in O(N): the diagonal of `nngp` to the last bit.
+
+        Examples
+        --------
+        >>> import ntkcore as nk
+        >>> nk.Network(depth=4).nngp_diagonal([[1.0, 0.0]])
+        array([0.08125])
+        """
+        return self._diagonal("sigma", X, threads)
+
+    def _samples(self, X: npt.ArrayLike, Z: npt.ArrayLike | None) -> tuple[FloatArray, FloatArray | None]:
+        rows = check.as_samples(X, "X")
+        if Z is None or Z is X:
+            return rows, None
+        cols = check.as_samples(Z, "Z", features=rows.shape[1])
+        dtype = np.result_type(rows, cols)
+        return rows.astype(dtype, copy=False), cols.astype(dtype, copy=False)
+
+    def _one(
+        self,
+        kernel: str,
+        X: npt.ArrayLike,
+        Z: npt.ArrayLike | None,
+        threads: int | None,
+        out: npt.NDArray[Any] | None,
+        progress: Progress,
+    ) -> FloatArray:
+        rows, cols = self._samples(X, Z)
+        count = check_threads(threads)
+        shape = (rows.shape[0], (rows if cols is None else cols).shape[0])
+        if out is None:
+            size = shape[0] * shape[1] * rows.dtype.itemsize
+            instead = "pass blocks of rows as X with all of them as Z, or out= a memory map (numpy.lib.format.open_memmap)"
+            _memory.ensure(size, f"a kernel of shape {shape}", instead)
+            result: npt.NDArray[Any] = np.empty(shape, rows.dtype)
+        else:
+            result = check_out(out, shape, rows.dtype, {"X": rows} if cols is None else {"X": rows, "Z": cols})
+        view = np.asarray(result)[np.newaxis]
+        self._run(
+            rows, cols, False, view if kernel == "sigma" else None, None, view if kernel == "theta" else None, count, progress
+        )
+        return result
+
+    def _run(
+        self,
+        rows: FloatArray,
+        cols: FloatArray | None,
+        every: bool,
+        sigma: FloatArray | None,
+        sigma_dot: FloatArray | None,
+        theta: FloatArray | None,
+        threads: int,
+        progress: Progress,
+    ) -> None:
+        with reporting(check_progress(progress), f"Gram matrix {rows.shape[0]}") as report:
+            clipped = _core.gram(
+                self._native,
+                rows,
+                cols,
+                all_levels=every,
+                sigma=sigma,
+                sigma_dot=sigma_dot,
+                theta=theta,
+                threads=threads,
+                progress=report,
+            )
+        warn_if_clipped(clipped, rows.dtype)
+
+    def _diagonal(self, kernel: str, X: npt.ArrayLike, threads: int | None) -> FloatArray:
+        rows = check.as_samples(X, "X")
+        result = np.empty(rows.shape[0], rows.dtype)
+        clipped = _core.gram_diagonal(
+            self._native,
+            rows,
+            sigma=result if kernel == "sigma" else None,
+            theta=result if kernel == "theta" else None,
+            threads=check_threads(threads),
+        )
+        warn_if_clipped(clipped, rows.dtype)
+        return result
+
+
+def check_threads(threads: int | None) -> int:
+    """Return the number of threads to use."""
+    return _core.available_threads() if threads is None else check.positive_int(threads, "threads", maximum=4096)
+
+
+def check_progress(progress: Progress) -> Progress:
+    """Return a progress option that is a truth value or callable."""
+    return progress if callable(progress) else check.boolean(progress, "progress")
+
+
+def check_out(
+    out: object, shape: tuple[int, int], dtype: np.dtype[Any], inputs: dict[str, FloatArray]
+) -> npt.NDArray[Any]:
+    """Return ``out`` if results of this shape and dtype can be written to it in place."""
+    need = f"out must be a writeable array of shape {shape} and dtype {dtype}"
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"{need}, got {check.shown(out)} of type {type(out).__name__}")
+    if out.shape != shape or out.dtype != dtype:
+        raise ValueError(f"{need}, got shape {out.shape} and dtype {out.dtype}")
+    if not out.flags.writeable:
+        raise ValueError(f"{need}, got one that is read-only")
+    if not out.flags.aligned or any(stride % dtype.itemsize for stride in out.strides):
+        raise ValueError(f"{need}, got one whose entries are not aligned in memory")
+    for name, array in inputs.items():
+        if np.may_share_memory(out, array):
+            raise ValueError(f"{need} that shares no memory with {name}, got one that overlaps it")
+    return out
+
+
+def warn_if_clipped(clipped: bool, dtype: np.dtype[Any]) -> None:
+    """Warn that entries left the range of the dtype."""
+    if clipped:
+        largest = np.finfo(dtype).max
+        message = f"kernel entries larger than {largest:.3g}, the largest {dtype}, were set to it; scale X down"
+        warnings.warn(message, RuntimeWarning, stacklevel=4)
