@@ -9,6 +9,7 @@ from typing import Any
 import ntkcore as nk
 import numpy as np
 import numpy.typing as npt
+import pytest
 from reference import ExactKernels, Floats, PlainKernels, Slopes, exact_kernels, matrix_error, plain_kernels
 
 Array = npt.NDArray[Any]
@@ -17,6 +18,7 @@ DTYPES: list[DType] = [np.float64, np.float32]
 TOLERANCE = {np.dtype(np.float64): 1e-14, np.dtype(np.float32): 5e-7}
 SLOPES: dict[str, Slopes] = {"relu": (0.0, 1.0), "abs": (-1.0, 1.0), "identity": (1.0, 1.0)}
 SQRT2 = math.sqrt(2.0)
+needs_long_double = pytest.mark.skipif(bool(np.finfo(np.longdouble).eps > 1e-18), reason="long double is not wider")
 
 
 def activation(name: str) -> nk.Activation:

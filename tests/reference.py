@@ -164,7 +164,7 @@ def exact_kernels(
 
         first = prepare(X)
         second = first if Z is None else prepare(Z)
-        blocks = [np.empty((depth, len(first), len(second)), dtype=object) for _ in Layers._fields]
+        blocks = [np.empty((depth, len(first), len(second)), dtype=object) for _ in range(3)]
         for i, (x, q1) in enumerate(first):
             for j, (z, q2) in enumerate(second):
                 if Z is None and j < i:
@@ -175,7 +175,7 @@ def exact_kernels(
                     block[:, i, j] = values
 
         def diagonals(points: list[tuple[list[Exact], list[Exact]]]) -> list[Objects]:
-            result = [np.empty((depth, len(points)), dtype=object) for _ in Layers._fields]
+            result = [np.empty((depth, len(points)), dtype=object) for _ in range(3)]
             for i, (x, q) in enumerate(points):
                 for target, values in zip(result, net.pair(x, x, q, q), strict=True):
                     target[:, i] = values
@@ -195,10 +195,7 @@ def normalised_error(K: ArrayLike, exact: Objects, diag_exact_rows: Objects, dia
         for (i, j), entry in np.ndenumerate(got):
             difference = abs(mp.mpf(float(entry)) - exact[i, j])
             scale = mp.sqrt(diag_exact_rows[i] * diag_exact_cols[j])
-            if scale != 0:
-                result[i, j] = float(difference / scale)
-            else:
-                result[i, j] = 0.0 if difference == 0 else np.inf
+            result[i, j] = float(difference / scale) if scale != 0 else 0.0 if difference == 0 else np.inf
     return result
 
 
@@ -235,7 +232,7 @@ def _legendre(count: int, dps: int) -> tuple[tuple[Exact, Exact], ...]:
 
 def _panels(edges: Iterable[Exact], reach: Exact, width: Exact) -> list[tuple[Exact, Exact]]:
     """Intervals that cover [-reach, reach], end at every edge and are no longer than ``width``."""
-    cuts = sorted({-reach, reach, *(edge for edge in edges if -reach < edge < reach)})
+    cuts = sorted({-reach, reach, *(e for e in edges if -reach < e < reach)})
     panels = []
     for left, right in itertools.pairwise(cuts):
         count = max(1, int(mp.ceil((right - left) / width)))
@@ -371,3 +368,33 @@ def plain_kernels(
         q_cols = w2 * 0.5 * (a**2 + b**2) * q_cols + b2
         result.append((sigma, sigma_dot, result[-1][2] * sigma_dot + sigma))
     return PlainKernels(*(np.stack(parts) for parts in zip(*result, strict=True)))
+
+
+def longdouble_relu(X: ArrayLike, depth: int, weight_std: float, bias_std: float) -> tuple[Any, Any]:
+    """Sigma and Theta of the last layer for all pairs of rows, ReLU, in long double (on x86: errors near 1e-18).
+
+    Carries v = 1 - rho from v = |x - x'|^2 / 2 of the unit rows x: 1 - kappa_1 = v - (sin t - t cos t) / pi, t = angle.
+    """
+    real = np.longdouble
+    rows = np.asarray(X, dtype=real)
+    w2, b2 = real(weight_std) ** 2, real(bias_std) ** 2
+    features = np.hstack([rows * np.sqrt(w2 / rows.shape[1]), np.full((len(rows), 1), np.sqrt(b2))])
+    q = np.sum(features**2, axis=1)
+    unit = features / np.sqrt(q)[:, np.newaxis]
+    v = np.stack([np.sum((unit - x) ** 2, axis=1) / 2 for x in unit])
+    opposite = np.stack([np.sum((unit + x) ** 2, axis=1) / 2 for x in unit])
+    pi = 4 * np.arctan(real(1))
+    sigma = np.sqrt(np.outer(q, q)) * np.where(v < opposite, 1 - v, opposite - 1)
+    theta = sigma
+    for _ in range(depth - 1):
+        t = 2 * np.arctan2(np.sqrt(v), np.sqrt(opposite))
+        cos, sin = np.where(v < opposite, 1 - v, opposite - 1), np.sqrt(v * opposite)
+        a = w2 * q / 2
+        q = a + b2
+        scale, root = np.sqrt(np.outer(q, q)), np.sqrt(np.outer(a, a))
+        spread = b2 * np.subtract.outer(np.sqrt(a), np.sqrt(a)) ** 2 / (scale + root + b2)
+        v = np.abs(spread + root * (v - (sin - t * cos) / pi)) / scale
+        opposite = 2 - v
+        sigma = scale * (1 - v)
+        theta = theta * (w2 / 2 * (1 - t / pi)) + sigma
+    return sigma, theta

@@ -275,7 +275,7 @@ class TestOut:
 
 @pytest.mark.parametrize("method", PAIRWISE)
 def test_results_larger_than_the_memory(method: str) -> None:
-    """A million rows: 8.8 TB (three kernels: 26.4) are refused before anything is allocated, and the message says what to do."""
+    """A million rows need 8.8 TB: refused before anything is allocated, and the message says what to do."""
     many = np.broadcast_to(np.ones((1, 1)), (2**20, 1))
     with pytest.raises(MemoryError, match=r"26\.4 TB" if method == "kernels" else r"8\.8 TB") as info:
         getattr(NET, method)(many)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 import ntkcore as nk
 import numpy as np
 import pytest
-from cases import DTYPES, SQRT2, TOLERANCE, Array, Case, DType, check, hard_points, normals, unit
-from reference import exact_kernels, matrix_error
+from cases import DTYPES, SQRT2, TOLERANCE, Array, Case, DType, check, hard_points, needs_long_double, normals, unit
+from reference import exact_kernels, longdouble_relu, matrix_error
 
 PAPER = nk.Network(depth=4)  # ReLU, weight_std 1, bias_std 0.1: the paper's
 CASES = [
@@ -106,6 +107,30 @@ def test_data_with_a_large_common_mean(n0: int, dtype: DType) -> None:
     noise = normals(3, 7, n0)
     for mean in (1.0, 30.0, 1e4):
         check(Case(depth=3, bias_std=0.0), (mean + noise).astype(dtype))
+
+
+@functools.cache
+def clusters(n0: int, spread: float) -> tuple[Array, tuple[Any, Any]]:
+    """Clusters and their opposites, in numbers that both dtypes hold, and their exact Sigma and Theta."""
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((7, n0))[rng.integers(0, 7, 400)] * rng.choice([1.0, -1.0], (400, 1))
+    X = (centres + spread * rng.standard_normal((400, n0))).astype(np.float32).astype(np.float64)
+    return X, longdouble_relu(X, 4, 1.0, 0.1)
+
+
+@needs_long_double
+@pytest.mark.parametrize("n0", [10, 64, 257])
+@pytest.mark.parametrize("spread", [0.2, 0.01])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_all_pairs_of_clustered_points(spread: float, n0: int, dtype: DType) -> None:
+    """Many pairs lie just beyond any threshold below which near-duplicates are computed with more care."""
+    points, exact = clusters(n0, spread)
+    X = points.astype(dtype)
+    errors = []
+    for K, right in zip((PAPER.nngp(X), PAPER.ntk(X)), exact, strict=True):
+        root = np.sqrt(np.diag(right))
+        errors.append(float(np.max(np.abs(K - right) / np.outer(root, root))))
+    assert max(errors) <= TOLERANCE[X.dtype], f"errors of Sigma and Theta: {errors}"
 
 
 @pytest.mark.parametrize("bias", [0.0, 0.1, 1.0])

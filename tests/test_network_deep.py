@@ -118,7 +118,7 @@ def test_angles_at_the_ends_of_the_range(end: str, dtype: DType) -> None:
     """Sigma-dot depends on the angles alone: it is right where Sigma itself is 0 or saturates."""
     info = np.finfo(dtype)
     scale = {"tiny": info.tiny, "max": info.max / 4, "subnormal": info.smallest_subnormal}[end]
-    X = np.array([[1, 0], [0, 1], [1, 1], [1, 3], [-1, -3], [-2, 1], [4, 0]], dtype=dtype) * scale
+    X: Array = (np.array([[1, 0], [0, 1], [1, 1], [1, 3], [-1, -3], [-2, 1], [4, 0]]) * float(scale)).astype(dtype)
     with warnings.catch_warnings():
         warnings.simplefilter("error" if end != "max" else "ignore")
         k = nk.Network(3, bias_std=0.0).kernels(X)

@@ -13,6 +13,7 @@ from reference import (
     dual_relu,
     exact_kernels,
     exact_pair,
+    longdouble_relu,
     matrix_error,
     mp,
     normalised_error,
@@ -53,7 +54,7 @@ def test_formula_of_the_family_at_full_correlation(rho: float) -> None:
         value = dual_integral(f, f, 2, 0.5, rho, breakpoints=[0])
         a, b = slopes
         with mp.workdps(60):
-            by_hand = mp.mpf(a * a + b * b) / 2 if rho > 0 else -mp.mpf(a * b)  # f(z) f(z) = b^2 z^2 or a^2 z^2, ...
+            by_hand = mp.mpf(a * a + b * b) / 2 if rho > 0 else -mp.mpf(a * b)  # f(z) f(+-z), half each sign of z
             exact, _ = dual_relu(*covariance(2.0, 0.5, rho), slopes)
             assert abs(value - exact) < mp.mpf("1e-30")
             assert abs(exact - by_hand) < mp.mpf("1e-15")  # the slopes are floats, their squares above are rounded
@@ -129,6 +130,17 @@ def test_plain_recursion_against_the_exact_one() -> None:
     for got, matrix in zip(plain, exact, strict=True):
         for layer in range(5):
             assert np.allclose(got[layer], matrix.values[layer].astype(float), rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.skipif(bool(np.finfo(np.longdouble).eps > 1e-18), reason="long double is not wider")
+@pytest.mark.parametrize("bias", [0.0, 0.1])
+def test_long_double_recursion_against_the_exact_one(bias: float) -> None:
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((4, 5))
+    X = np.vstack([X, X[:2] + 1e-3 * rng.standard_normal((2, 5)), X[:1] * (1 + 1e-9), -X[:1] + 1e-8, 3 * X[:1]])
+    exact = exact_kernels(X, None, 4, 1.3, bias, [(0.0, 1.0)] * 3)
+    for got, matrix in zip(longdouble_relu(X, 4, 1.3, bias), (exact.sigma, exact.theta), strict=True):
+        assert matrix_error(got, matrix) <= 2e-16  # what is left of got in float64
 
 
 def test_normalised_error_is_relative_to_the_diagonals() -> None:

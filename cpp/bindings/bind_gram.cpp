@@ -1,7 +1,9 @@
 #include <pybind11/stl.h>
 
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "bind.hpp"
 #include "ntkcore/gram.hpp"
@@ -36,12 +38,14 @@ bool diagonal_of(const Network& network, const py::array& x, const py::object& s
 }  // namespace
 
 void bind_gram(py::module_& m) {
-    py::class_<Network>(m, "Network", "Affine maps (weight_std, bias_std) and activations (a, b) of a network.")
+    py::class_<Network>(m, "Network", "Affine maps (weight_std, bias_std) and activations (family, parameters).")
         .def(py::init([](const std::vector<std::pair<double, double>>& affine,
-                         const std::vector<std::pair<double, double>>& activations) {
+                         const std::vector<std::pair<std::string, std::vector<double>>>& activations) {
                  Network network;
                  for (const auto& [weight_std, bias_std] : affine) network.affine.push_back({weight_std, bias_std});
-                 for (const auto& [a, b] : activations) network.activation.push_back({a, b});
+                 for (const auto& [name, parameters] : activations) {
+                     network.activation.push_back({family(name), parameters});
+                 }
                  network.validate();
                  return network;
              }),

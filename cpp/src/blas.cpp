@@ -37,19 +37,19 @@ void one_thread_per_call() {
 }  // namespace
 
 void gemm_nt(std::size_t m, std::size_t n, std::size_t k, const float* a, std::size_t lda, const float* b,
-             std::size_t ldb, float* c, std::size_t ldc) {
+             std::size_t ldb, float* c, std::size_t ldc, bool add) {
     one_thread_per_call();
     NTKCORE_BLAS(cblas_sgemm)
     (kRowMajor, kNoTrans, kTrans, static_cast<int>(m), static_cast<int>(n), static_cast<int>(k), 1.0F, a,
-     static_cast<int>(lda), b, static_cast<int>(ldb), 0.0F, c, static_cast<int>(ldc));
+     static_cast<int>(lda), b, static_cast<int>(ldb), add ? 1.0F : 0.0F, c, static_cast<int>(ldc));
 }
 
 void gemm_nt(std::size_t m, std::size_t n, std::size_t k, const double* a, std::size_t lda, const double* b,
-             std::size_t ldb, double* c, std::size_t ldc) {
+             std::size_t ldb, double* c, std::size_t ldc, bool add) {
     one_thread_per_call();
     NTKCORE_BLAS(cblas_dgemm)
     (kRowMajor, kNoTrans, kTrans, static_cast<int>(m), static_cast<int>(n), static_cast<int>(k), 1.0, a,
-     static_cast<int>(lda), b, static_cast<int>(ldb), 0.0, c, static_cast<int>(ldc));
+     static_cast<int>(lda), b, static_cast<int>(ldb), add ? 1.0 : 0.0, c, static_cast<int>(ldc));
 }
 
 std::string blas_config() {

@@ -5,9 +5,9 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
-#include "ntkcore/blas.hpp"
 #include "tile/kernels.hpp"
 
 namespace ntkcore {
@@ -27,6 +27,9 @@ std::size_t strip_height(std::size_t rows, std::size_t cols, bool direct, Levels
     return direct ? 128 : (rows >= 1024 ? 256 : 64);
 }
 
+// Deeper networks are computed in double with the precise layer formulas: errors of the angles add up over the depth.
+constexpr std::size_t kDeep = 16;
+
 constexpr std::size_t kMirrorColumns = 32;  // transposed at a time, so that source and target stay in the L1 cache
 
 template <class T>
@@ -36,28 +39,46 @@ struct Workspace {
           mirrored(kMirrorColumns * strip),
           u(slots * kPanel),
           theta(slots * kPanel),
+          theta_low(slots * kPanel),
           dot(slots * kPanel) {}
     Aligned<T> tiles;  // the results of a strip and a panel, one tile per kernel; the first holds the products before
     Aligned<T> mirrored;       // some columns of a tile, transposed
-    Aligned<T> u, theta, dot;  // the state of a row, or of each row of a strip
+    Aligned<T> u, theta, theta_low, dot;  // the state of a row, or of each row of a strip
 };
 
 template <class T>
+Layers<T> make_layers(const Network& network) {
+    Layers<T> layers;
+    for (const Activation& activation : network.activation) layers.push_back(Layer<T>::make(activation));
+    return layers;
+}
+
+// Computes in T, reads and writes IO.
+template <class T, class IO>
 class Gram {
    public:
-    Gram(const Network& network, MatrixView<const T> x, const MatrixView<const T>* z, Levels levels,
-         const Outputs<T>& out, int threads)
-        : network_(network), levels_(levels), out_(out), symmetric_(z == nullptr), rows_(network, x, levels, threads) {
-        if (z != nullptr) cols_storage_.emplace(network, *z, levels, threads, &rows_);
+    Gram(const Network& network, MatrixView<const IO> x, const MatrixView<const IO>* z, Levels levels,
+         const Outputs<IO>& out, int threads)
+        : network_(network),
+          levels_(levels),
+          out_(out),
+          symmetric_(z == nullptr),
+          layers_(make_layers<T>(network)),
+          rows_(network, layers_, x, levels, threads) {
+        if (z != nullptr) cols_storage_.emplace(network, layers_, *z, levels, threads, &rows_);
         wide_ = rows().wide_range() || cols().wide_range();
-        for (const AbRelu& activation : network.activation) lambda_.push_back(static_cast<T>(activation.lambda()));
+        for (const auto& layer : layers_) constants_.push_back(layer->constants());
         strip_ = strip_height(rows().size(), cols().size(), rows().direct(), levels);
         panels_ = round_up(cols().size(), kPanel) / kPanel;
         strips_ = round_up(rows().size(), strip_) / strip_;
         const std::size_t kernels = (out.sigma.empty() ? 0 : 1) + (out.sigma_dot.empty() ? 0 : 1) +
                                     (out.theta.empty() ? 0 : 1);
         // A result that the caches hold is better left there.
-        past_cache_ = rows().size() * cols().size() * sizeof(T) * kernels > (std::size_t{8} << 20);
+        precise_ = network.depth() > kDeep;
+        compensated_ = precise_ && std::all_of(layers_.begin(), layers_.end(), [](const auto& layer) {
+                           return layer->family() == Family::ab_relu;
+                       });
+        past_cache_ = rows().size() * cols().size() * sizeof(IO) * kernels > (std::size_t{8} << 20);
         for (int t = 0; t < std::max(1, threads); ++t) {
             spaces_.emplace_back(strip_, kernels, levels == Levels::all ? strip_ : 1);
         }
@@ -87,7 +108,7 @@ class Gram {
     // Row i of a tile: columns [first, last) of the panel are wanted, [begin, end) computed.
     struct Row {
         std::size_t i, j0, first, last, begin, end;
-        T *u, *theta, *dot;  // see tile/kernels.hpp; null where not needed
+        T *u, *theta, *theta_low, *dot;  // see tile/kernels.hpp; null where not needed
     };
 
     [[nodiscard]] const Samples<T>& rows() const { return rows_; }
@@ -124,16 +145,13 @@ class Gram {
     // The products of the centred rows of strip and panel, into the first result tile; strips that cross the diagonal
     // skip what lies below it.
     void multiply(const Tile& t, Workspace<T>& space) const {
-        constexpr std::size_t kPart = 64;
-        const std::size_t stride = rows().feature_stride();
         const bool diagonal = symmetric_ && t.i1 > t.j0;
-        const std::size_t part = diagonal ? kPart : t.i1 - t.i0;
+        const std::size_t part = diagonal ? tile::kStrip<T> : t.i1 - t.i0;
         for (std::size_t i = t.i0; i < t.i1; i += part) {
-            const std::size_t m = std::min(part, t.i1 - i);
-            const std::size_t j = diagonal && i > t.j0 ? std::min(i, t.j1) / kColumnStep * kColumnStep : t.j0;
+            const std::size_t j = diagonal && i > t.j0 ? i / tile::kStrip<T> * tile::kStrip<T> : t.j0;
             if (j >= t.j1) continue;
-            gemm_nt(m, t.j1 - j, rows().features(), rows().row(i), stride, cols().row(j), stride,
-                    space.tiles.data() + (i - t.i0) * kPanel + (j - t.j0), kPanel);
+            k_.product({rows().strips(), cols().strips(), rows().features(), i, std::min(t.i1, i + part), j, t.j1,
+                        space.tiles.data() + (i - t.i0) * kPanel + (j - t.j0)});
         }
     }
 
@@ -148,11 +166,12 @@ class Gram {
         row.end = row.first < row.last ? round_up(row.last, kColumnStep) : row.begin;
         row.u = space.u.data() + slot * kPanel;
         row.theta = out_.theta.empty() ? nullptr : space.theta.data() + slot * kPanel;
+        row.theta_low = row.theta != nullptr && compensated_ ? space.theta_low.data() + slot * kPanel : nullptr;
         row.dot = out_.sigma_dot.empty() ? nullptr : space.dot.data() + slot * kPanel;
         return row;
     }
 
-    [[nodiscard]] Row start(const Tile& t, std::size_t i, std::size_t slot, Workspace<T>& space) const {
+    Row start(const Tile& t, std::size_t i, std::size_t slot, Workspace<T>& space) const {
         const Row row = state(t, i, slot, space);
         if (rows().direct()) {
             k_.start_direct({rows().panel(i / kPanel), i % kPanel, cols().panel(t.j0 / kPanel), rows().features(),
@@ -175,15 +194,35 @@ class Gram {
             }
         }
         if (row.theta != nullptr) k_.correlation(row.u, row.theta, row.begin, row.end);  // Θ¹ = Σ¹
+        if (row.theta_low != nullptr) std::fill(row.theta_low + row.begin, row.theta_low + row.end, T(0));
         return row;
     }
 
     void layer(const Row& row, std::size_t m) const {
-        const auto at = [&](const T* table) { return table == nullptr ? nullptr : table + row.j0; };
-        const bool bias = rows().r(m) != nullptr;
-        k_.ab_relu({row.begin, row.end, row.u, row.theta, row.dot, at(cols().r(m)), at(cols().s(m)),
-                    bias ? rows().r(m)[row.i] : T(0), bias ? rows().s(m)[row.i] : T(0), lambda_[m],
-                    m > 0 && lambda_[m - 1] == T(1)});
+        const T* r = cols().r(m);
+        const T* s = cols().s(m);
+        tile::LayerCall<T> call;
+        call.begin = row.begin;
+        call.end = row.end;
+        call.u = row.u;
+        call.theta = row.theta;
+        call.theta_low = row.theta_low;
+        call.dot = row.dot;
+        call.r = r == nullptr ? nullptr : r + row.j0;
+        call.s = s == nullptr ? nullptr : s + row.j0;
+        call.precise = precise_;
+        call.p = r == nullptr ? nullptr : cols().p(m) + row.j0;
+        call.p_row = r == nullptr ? T(0) : rows().p(m)[row.i];
+        call.r_row = r == nullptr ? T(0) : rows().r(m)[row.i];
+        call.s_row = s == nullptr ? T(0) : rows().s(m)[row.i];
+        call.n_tables = layers_[m]->tables();
+        call.tables = call.n_tables == 0 ? nullptr : cols().tables(m) + row.j0;
+        call.stride = cols().stride();
+        call.row_tables = call.n_tables == 0 ? nullptr : rows().tables(m) + row.i;
+        call.row_stride = rows().stride();
+        call.constants = constants_[m].data();
+        call.nonnegative = m > 0 && layers_[m - 1]->nonnegative();
+        k_.layer[static_cast<std::size_t>(layers_[m]->family())](call);
     }
 
     // The kernels of depth `map` + 1, for the wanted level `level`, into the result tiles.
@@ -193,55 +232,67 @@ class Gram {
         const std::size_t next = strip_ * kPanel;
         const bool diagonal = symmetric_ && row.i >= t.j0;
         if (!out_.sigma.empty()) {
-            put(row, level, row.u, k_.store_sigma, to,
+            put(row, rows().scale(level), cols().scale(level), row.u, k_.store_sigma, to,
                 [&](std::size_t j) { return std::signbit(row.u[j]) ? -(1 + row.u[j]) : 1 - row.u[j]; });
             if (diagonal) to[row.first] = note(rows().sigma_diagonal(level, row.i));
             to += next;
         }
         if (!out_.sigma_dot.empty()) {
             put_dot(row, level, map, to);
+            if (diagonal && map > 0) to[row.first] = note(rows().sigma_dot_diagonal(level, row.i));
             to += next;
         }
         if (!out_.theta.empty()) {
-            put(row, level, row.theta, k_.store_theta, to, [&](std::size_t j) { return row.theta[j]; });
+            put(row, rows().scale(level), cols().scale(level), row.theta, k_.store_theta, to,
+                [&](std::size_t j) { return row.theta[j]; });
             if (diagonal) to[row.first] = note(rows().theta_diagonal(level, row.i));
         }
     }
 
-    // state·√q √q'. With exponents of their own where an entry may be in range though its factors are not.
+    // state·scale·scale'. With exponents of their own where an entry may be in range though its factors are not.
     template <class State>
-    void put(const Row& row, std::size_t level, const T* state, void (*store)(const tile::StoreCall<T>&), T* to,
-             State value) const {
+    void put(const Row& row, const Scale<T>& row_scale, const Scale<T>& col_scale, const T* state,
+             void (*store)(const tile::StoreCall<T>&), T* to, State value) const {
         if (!wide_) {
-            return store({row.first, row.last, state, rows().scale(level)[row.i], cols().scale(level) + row.j0, to});
+            return store({row.first, row.last, state, row_scale.rounded[row.i], col_scale.rounded.data() + row.j0, to});
         }
-        const Scaled& h = rows().standard_deviation(level, row.i);
         for (std::size_t j = row.first; j < row.last; ++j) {
-            const Scaled scale = h * cols().standard_deviation(level, row.j0 + j);
+            const Scaled scale = row_scale.exact[row.i] * col_scale.exact[row.j0 + j];
             to[j] = note(saturate<T>(static_cast<double>(value(j)) * scale));
         }
     }
 
     void put_dot(const Row& row, std::size_t level, std::size_t map, T* to) const {
         if (map == 0) return std::fill(to + row.first, to + row.last, T(0));
-        const AbRelu& activation = network_.activation[map - 1];
-        const double weight = network_.affine[map].weight_std;
-        const double mean = 0.5 * (activation.a + activation.b);  // E[σ̇]
-        const T half_peak = saturate<T>(0.5 * (square(weight) * activation.second_moment()));  // Σ̇/2 at ρ = 1
-        const T apart = saturate<T>(square(weight) * square(mean));                            // Σ̇ at ρ = 0
-        for (std::size_t j = row.first; j < row.last; ++j) to[j] = row.dot[j] * half_peak;
-        if (rows().any_zero() || cols().any_zero()) {
-            const bool zero = rows().degenerate(level, row.i);
-            for (std::size_t j = row.first; j < row.last; ++j) {
-                if (cols().degenerate(level, row.j0 + j) != zero) to[j] = apart;
+        put(row, rows().dot_scale(level), cols().dot_scale(level), row.dot, k_.store_theta, to,
+            [&](std::size_t j) { return row.dot[j]; });
+        if (!rows().any_degenerate() && !cols().any_degenerate()) return;
+        const bool none = rows().degenerate(level, row.i);  // no variance: σ̇ is a constant
+        for (std::size_t j = row.first; j < row.last; ++j) {
+            const bool none_either = cols().degenerate(level, row.j0 + j);
+            if (none && none_either) {
+                to[j] = rows().sigma_dot_diagonal(level, row.i);
+            } else if (none || none_either) {
+                const double product = rows().mean_slope(level, row.i) * cols().mean_slope(level, row.j0 + j);
+                to[j] = static_cast<T>(product);
             }
         }
-        if (symmetric_ && row.i >= row.j0) to[row.first] = 2 * half_peak;
     }
 
     T note(T value) const {
         if (std::fabs(value) == std::numeric_limits<T>::max()) clipped_.store(true, std::memory_order_relaxed);
         return value;
+    }
+
+    [[nodiscard]] IO converted(T value) const {
+        if constexpr (std::is_same_v<T, IO>) {
+            return value;
+        } else {
+            constexpr T kLimit = std::numeric_limits<IO>::max();
+            if (std::fabs(value) <= kLimit) return static_cast<IO>(value);
+            clipped_.store(true, std::memory_order_relaxed);
+            return value > 0 ? std::numeric_limits<IO>::max() : std::numeric_limits<IO>::lowest();
+        }
     }
 
     // f(the view of a wanted kernel at this level, its tile)
@@ -257,7 +308,7 @@ class Gram {
 
     void copy_out(const Tile& t, const Row& row, std::size_t level, Workspace<T>& space) const {
         if (row.first >= row.last) return;
-        each_kernel(level, space, [&](const MatrixView<T>& view, const T* tile) {
+        each_kernel(level, space, [&](const MatrixView<IO>& view, const T* tile) {
             put_line(view, row.i, row.j0 + row.first, row.last - row.first,
                      tile + (row.i - t.i0) * kPanel + row.first);
         });
@@ -267,12 +318,12 @@ class Gram {
     void mirror(const Tile& t, std::size_t level, Workspace<T>& space) const {
         if (symmetric_) {
             each_kernel(level, space,
-                        [&](const MatrixView<T>& view, const T* tile) { mirror_one(t, tile, view, space); });
+                        [&](const MatrixView<IO>& view, const T* tile) { mirror_one(t, tile, view, space); });
         }
         k_.finish_copies();
     }
 
-    void mirror_one(const Tile& t, const T* tile, const MatrixView<T>& view, Workspace<T>& space) const {
+    void mirror_one(const Tile& t, const T* tile, const MatrixView<IO>& view, Workspace<T>& space) const {
         T* const lines = space.mirrored.data();
         for (std::size_t c0 = std::max(t.j0, t.i0); c0 < t.j1; c0 += kMirrorColumns) {
             const std::size_t c1 = std::min(t.j1, c0 + kMirrorColumns);
@@ -281,26 +332,29 @@ class Gram {
             for (std::size_t c = c0; c < c1; ++c) {
                 put_line(view, c, t.i0, rows_above, lines + (c - c0) * strip_);
                 for (std::size_t i = t.i0 + rows_above; i < std::min(t.i1, c); ++i) {
-                    view(c, i) = tile[(i - t.i0) * kPanel + (c - t.j0)];
+                    view(c, i) = converted(tile[(i - t.i0) * kPanel + (c - t.j0)]);
                 }
             }
         }
     }
 
-    void put_line(const MatrixView<T>& view, std::size_t i, std::size_t j, std::size_t n, const T* from) const {
-        if (view.contiguous_rows()) return k_.copy(n, from, view.row(i) + j, past_cache_);
-        for (std::size_t k = 0; k < n; ++k) view(i, j + k) = from[k];
+    void put_line(const MatrixView<IO>& view, std::size_t i, std::size_t j, std::size_t n, const T* from) const {
+        if constexpr (std::is_same_v<T, IO>) {
+            if (view.contiguous_rows()) return k_.copy(n, from, view.row(i) + j, past_cache_);
+        }
+        for (std::size_t k = 0; k < n; ++k) view(i, j + k) = converted(from[k]);
     }
 
     const Network& network_;
     Levels levels_;
-    const Outputs<T>& out_;
+    const Outputs<IO>& out_;
     bool symmetric_;
+    Layers<T> layers_;
     Samples<T> rows_;
     std::optional<Samples<T>> cols_storage_;
     const tile::Kernels<T>& k_ = tile::kernels<T>();
-    std::vector<T> lambda_;
-    bool wide_ = false, past_cache_ = false;
+    std::vector<std::vector<T>> constants_;  // of the layers
+    bool wide_ = false, past_cache_ = false, precise_ = false, compensated_ = false;
     std::size_t strip_ = 0, strips_ = 0, panels_ = 0;
     std::vector<Workspace<T>> spaces_;
     mutable std::atomic<bool> clipped_{false};
@@ -328,18 +382,32 @@ bool gram(const Network& network, MatrixView<const T> x, const MatrixView<const 
           const Outputs<T>& out, int threads, const Poll* poll) {
     check(network, x, z, levels, out);
     if (x.rows == 0 || (z != nullptr && z->rows == 0)) return false;
-    return Gram<T>(network, x, z, levels, out, threads).run(threads, poll);
+    if (out.sigma.empty() && out.sigma_dot.empty() && out.theta.empty()) return false;
+    // Rounding errors of float would add up over many layers.
+    if (network.depth() > kDeep) return Gram<double, T>(network, x, z, levels, out, threads).run(threads, poll);
+    return Gram<T, T>(network, x, z, levels, out, threads).run(threads, poll);
 }
 
 template <class T>
 bool gram_diagonal(const Network& network, MatrixView<const T> x, T* sigma, T* theta, int threads) {
     check<T>(network, x, nullptr, Levels::last, {});
     if (x.rows == 0) return false;
-    const Samples<T> samples(network, x, Levels::last, threads);
     bool clipped = false;
-    for (std::size_t i = 0; i < x.rows; ++i) {
-        if (sigma != nullptr) clipped |= (sigma[i] = samples.sigma_diagonal(0, i)) == std::numeric_limits<T>::max();
-        if (theta != nullptr) clipped |= (theta[i] = samples.theta_diagonal(0, i)) == std::numeric_limits<T>::max();
+    const auto write = [&](const auto& samples) {
+        const auto put = [&](T* to, double value) {  // a float passes through double unchanged
+            constexpr double kLimit = std::numeric_limits<T>::max();
+            *to = static_cast<T>(std::clamp(value, -kLimit, kLimit));
+            clipped |= value >= kLimit;
+        };
+        for (std::size_t i = 0; i < x.rows; ++i) {
+            if (sigma != nullptr) put(sigma + i, static_cast<double>(samples.sigma_diagonal(0, i)));
+            if (theta != nullptr) put(theta + i, static_cast<double>(samples.theta_diagonal(0, i)));
+        }
+    };
+    if (network.depth() > kDeep) {
+        write(Samples<double>(network, make_layers<double>(network), x, Levels::last, threads));
+    } else {
+        write(Samples<T>(network, make_layers<T>(network), x, Levels::last, threads));
     }
     return clipped;
 }

@@ -1,7 +1,5 @@
 #include "ntkcore/parallel.hpp"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <exception>
@@ -9,7 +7,11 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
 #if defined(__linux__)
 #include <pthread.h>
 #include <sched.h>
@@ -47,6 +49,20 @@ void note_forks() {
 #endif
 }
 
+// run(0) … run(team − 1) side by side, run(0) on the calling thread. Plain threads (NTKCORE_THREADS=std) are for
+// ThreadSanitizer, which cannot see how GNU OpenMP's threads wait for each other.
+template <class Run>
+void run_team(int team, const Run& run) {
+#if defined(_OPENMP)
+#pragma omp parallel num_threads(team)
+    run(omp_get_thread_num());
+#else
+    std::vector<std::jthread> others;
+    for (int worker = 1; worker < team; ++worker) others.emplace_back(run, worker);
+    run(0);
+#endif
+}
+
 }  // namespace
 
 int available_threads() {
@@ -57,7 +73,13 @@ int available_threads() {
     return std::min(affinity_count(), cgroup_count());
 }
 
-int openmp_version() { return _OPENMP; }
+int openmp_version() {
+#if defined(_OPENMP)
+    return _OPENMP;
+#else
+    return 0;
+#endif
+}
 
 void Work::poll_now() {
     if (poll_ == nullptr) return;
@@ -96,8 +118,7 @@ void parallel_for(std::size_t n_tasks, int threads, const Task& task, const Poll
     if (team == 1) {
         run(0);
     } else {
-#pragma omp parallel num_threads(team)
-        run(omp_get_thread_num());
+        run_team(team, run);
     }
     if (error) std::rethrow_exception(error);
     work.poll_now();

@@ -4,24 +4,15 @@
 #include <atomic>
 #include <cmath>
 #include <limits>
+#include <type_traits>
+#include <utility>
+
+#include "tile/kernels.hpp"
 
 namespace ntkcore {
 namespace {
 
 constexpr std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
-
-// f(k) for k < n, eight partial sums at a time: accurate, vectorisable, and the same bits everywhere.
-template <class F>
-double sum(std::size_t n, F f) {
-    double partial[8] = {};
-    std::size_t k = 0;
-    for (; k + 8 <= n; k += 8) {
-        for (std::size_t l = 0; l < 8; ++l) partial[l] += f(k + l);
-    }
-    for (; k < n; ++k) partial[k % 8] += f(k);
-    return ((partial[0] + partial[1]) + (partial[2] + partial[3])) +
-           ((partial[4] + partial[5]) + (partial[6] + partial[7]));
-}
 
 // Calls body(row) with row[k] = x(i, k), without a test of the stride in the inner loops.
 template <class T, class Body>
@@ -30,20 +21,6 @@ void with_row(MatrixView<const T> x, std::size_t i, Aligned<T>& buffer, Body bod
     if (buffer.size() < x.cols) buffer = Aligned<T>(x.cols);
     for (std::size_t k = 0; k < x.cols; ++k) buffer[k] = x(i, k);
     body(static_cast<const T*>(buffer.data()));
-}
-
-template <class T>
-T largest(const T* x, std::size_t n) {
-    T partial[8] = {};
-    std::size_t k = 0;
-    for (; k + 8 <= n; k += 8) {
-        for (std::size_t l = 0; l < 8; ++l) {
-            const T a = std::fabs(x[k + l]);
-            partial[l] = a > partial[l] ? a : partial[l];
-        }
-    }
-    for (; k < n; ++k) partial[k % 8] = std::max(partial[k % 8], std::fabs(x[k]));
-    return *std::max_element(partial, partial + 8);
 }
 
 }  // namespace
@@ -58,66 +35,46 @@ T saturate(Scaled x) {
 }
 
 template <class T>
-Samples<T>::Samples(const Network& network, MatrixView<const T> x, Levels levels, int threads, const Samples* like)
+template <class In>
+Samples<T>::Samples(const Network& network, const Layers<T>& layers, MatrixView<const In> x, Levels levels, int threads,
+                    const Samples* like)
     : n_(x.rows), padded_(round_up(x.rows, kBlock)) {
     const Affine& first = network.affine.front();
-    const std::size_t depth = network.depth();
-    const std::size_t kept = levels == Levels::all ? depth : 1;
     features_ = x.cols + (first.bias_std != 0.0 ? 1 : 0);
-
-    has_table_.assign(depth, 0);
-    table_offset_.assign(depth, 0);
-    std::size_t total = 0;
-    for (std::size_t m = 0; m + 1 < depth; ++m) {
-        if (network.affine[m + 1].bias_std == 0.0) continue;
-        has_table_[m] = 1;
-        table_offset_[m] = total;
-        total += 2 * padded_;
-    }
-    tables_ = Aligned<T>(total);
-    scale_ = Aligned<T>(kept * padded_);
-    deviations_.resize(kept * n_);
-    theta_.resize(kept * n_);
-    degenerate_.assign(kept * n_, 0);
     zero_input_.assign(n_, 0);
 
-    // σ_w|x|/√n0 and σ_b give √q¹. Lengths are taken of 2^{−e}·x, whose largest entry is in [½, 1).
+    // q¹ = σ_w²|x|²/n0 + σ_b². Lengths are taken of 2^{−e}·x, whose largest entry is in [½, 1).
     const Scaled n0(static_cast<double>(x.cols));
-    const Scaled weight(ratio(square(first.weight_std), n0));
+    const Scaled weight = quotient(square(first.weight_std), n0);
     const Scaled weight_root = sqrt(weight);
+    const Scaled bias = square(first.bias_std);
     std::vector<UnitRow> rows(n_);
+    std::vector<Scaled> q(n_);
     std::atomic<bool> any_zero{false};
+    const tile::RowKernels<In>& over_rows = tile::kernels<In>().rows;
     parallel_for(padded_ / kBlock, threads, [&](std::size_t block, int, Work&) {
-        Aligned<T> buffer;
+        Aligned<In> buffer;
         for (std::size_t i = block * kBlock; i < std::min(n_, (block + 1) * kBlock); ++i) {
-            with_row(x, i, buffer, [&](const T* row) {
+            with_row(x, i, buffer, [&](const In* row) {
                 int e = 0;
-                std::frexp(static_cast<double>(largest(row, x.cols)), &e);
+                std::frexp(static_cast<double>(over_rows.largest(x.cols, row)), &e);
                 const double up = std::ldexp(1.0, -e / 2);
                 const double down = std::ldexp(1.0, -e - -e / 2);
-                const double square_sum = sum(x.cols, [&](std::size_t k) {
-                    const double y = static_cast<double>(row[k]) * up * down;
-                    return y * y;
-                });
-                // q¹ = σ_w²|x|²/n0 + σ_b²
-                const Scaled q = weight * Scaled(square_sum, 2 * e) + square(first.bias_std);
-                const Scaled h = sqrt(q);
-                if (q.zero()) {
+                const double norm2 = over_rows.square_sum(x.cols, row, up, down);
+                q[i] = weight * Scaled(norm2, 2 * e) + bias;
+                if (q[i].zero()) {
                     rows[i] = {0.0, 0.0, 0.0};
                     zero_input_[i] = 1;
                     any_zero.store(true, std::memory_order_relaxed);
                 } else {
+                    const Scaled h = sqrt(q[i]);
                     rows[i] = {up, down * ratio(weight_root * Scaled(1.0, e), h), ratio(Scaled(first.bias_std), h)};
                 }
-                make_layers(network, i, q, levels);
             });
         }
     });
     any_zero_ = any_zero.load();
-
-    constexpr int kComfort = std::numeric_limits<T>::max_exponent / 2 - 16;
-    wide_ = std::any_of(deviations_.begin(), deviations_.end(),
-                        [](const Scaled& h) { return !h.zero() && std::abs(h.e) > kComfort; });
+    make_layers(network, layers, std::move(q), levels, threads);
     if (direct()) {
         make_panels(x, threads, rows);
     } else {
@@ -125,42 +82,81 @@ Samples<T>::Samples(const Network& network, MatrixView<const T> x, Levels levels
     }
 }
 
-// One sample through all layers: the tables of the affine maps behind the activations, and the diagonal.
+// All samples through all layers: the tables of the activations and of the affine maps behind them, and the diagonal.
 template <class T>
-void Samples<T>::make_layers(const Network& network, std::size_t i, Scaled q, Levels levels) {
+void Samples<T>::make_layers(const Network& network, const Layers<T>& layers, std::vector<Scaled> q, Levels levels,
+                             int threads) {
     const std::size_t depth = network.depth();
-    double theta = 1.0;  // Θ¹ = Σ¹
-    bool degenerate = false;
-    const auto keep = [&](std::size_t level) {
-        deviations_[level * n_ + i] = sqrt(q);
-        theta_[level * n_ + i] = theta;
-        degenerate_[level * n_ + i] = degenerate ? 1 : 0;
-        scale_[level * padded_ + i] = saturate<T>(sqrt(q));
+    std::vector<double> theta(n_, 1.0);  // Θ/q; Θ¹ = Σ¹
+    std::vector<Scaled> dot(n_), dot_scale(n_);
+    std::vector<double> mean_slope(n_, 0.0);
+    std::vector<char> degenerate(n_, 0);
+    const auto keep = [&] {
+        Scale<T> scale{std::vector<Scaled>(n_), Aligned<T>(padded_)};
+        Scale<T> dots{dot_scale, Aligned<T>(padded_)};
+        for (std::size_t i = 0; i < n_; ++i) {
+            scale.exact[i] = sqrt(q[i]);
+            scale.rounded[i] = saturate<T>(scale.exact[i]);
+            dots.rounded[i] = saturate<T>(dot_scale[i]);
+        }
+        scale_.push_back(std::move(scale));
+        dot_scale_.push_back(std::move(dots));
+        kept_.push_back({theta, dot, mean_slope, degenerate});
     };
-    if (levels == Levels::all || depth == 1) keep(0);
+    if (levels == Levels::all || depth == 1) keep();
+
+    std::atomic<bool> any_degenerate{false};
     for (std::size_t m = 0; m + 1 < depth; ++m) {
         const Affine& affine = network.affine[m + 1];
-        const Scaled a = square(affine.weight_std) * network.activation[m].second_moment() * q;  // A = σ_w² E[σ²]
-        const Scaled b = square(affine.bias_std);
-        const Scaled next = a + b;
-        const double r2 = next.zero() ? 1.0 : ratio(a, next);
-        if (has_table_[m] != 0) {
-            tables_[table_offset_[m] + i] = static_cast<T>(std::sqrt(0.5 * r2));
-            tables_[table_offset_[m] + padded_ + i] = static_cast<T>(std::sqrt(0.5 * ratio(b, next)));
-        }
-        theta = r2 * theta + 1.0;  // Θ⁺ = Θ Σ̇ + Σ⁺ with Σ̇ q = A on the diagonal
-        degenerate = q.zero();
-        q = next;
-        if (levels == Levels::all) {
-            keep(m + 1);
-        } else if (m + 2 == depth) {
-            keep(0);
+        const Scaled weight = square(affine.weight_std);
+        const Scaled bias = square(affine.bias_std);
+        tables_.emplace_back(layers[m]->tables() * padded_);
+        bias_.emplace_back(bias.zero() ? 0 : 3 * padded_);
+        T* const r = bias.zero() ? nullptr : bias_.back().data();
+        parallel_for(padded_ / kBlock, threads, [&](std::size_t block, int, Work&) {
+            const std::size_t i0 = block * kBlock;
+            const std::size_t i1 = std::min(n_, i0 + kBlock);
+            Moments moments[kBlock];
+            layers[m]->tabulate(q.data() + i0, i1 - i0, tables_.back().data() + i0, padded_, moments);
+            for (std::size_t i = i0; i < i1; ++i) {
+                const Moments& of = moments[i - i0];
+                const Scaled a = weight * of.square;
+                const Scaled next = a + bias;  // q⁺ = A + σ_b²
+                if (r != nullptr) {
+                    r[i] = static_cast<T>(std::sqrt(0.5 * ratio(a, next)));
+                    r[padded_ + i] = static_cast<T>(std::sqrt(0.5 * ratio(bias, next)));
+                    r[2 * padded_ + i] = static_cast<T>(ratio(bias, next) / (1.0 + std::sqrt(ratio(a, next))));
+                }
+                dot[i] = weight * of.slope_square;
+                // Θ⁺/q⁺ = (Σ̇ q/q⁺) Θ/q + 1
+                theta[i] = (next.zero() ? 0.0 : ratio(dot[i] * q[i], next)) * theta[i] + 1.0;
+                degenerate[i] = q[i].zero() ? 1 : 0;
+                if (q[i].zero()) any_degenerate.store(true, std::memory_order_relaxed);
+                dot_scale[i] = q[i].zero() ? Scaled() : sqrt(quotient(a, q[i]));
+                mean_slope[i] = affine.weight_std * of.mean_slope;
+                q[i] = next;
+            }
+        });
+        if (levels == Levels::all || m + 2 == depth) keep();
+    }
+    any_degenerate_ = any_degenerate.load();
+    check_range();
+}
+
+template <class T>
+void Samples<T>::check_range() {
+    constexpr int kComfort = std::numeric_limits<T>::max_exponent / 2 - 16;
+    const auto far = [](const Scaled& h) { return !h.zero() && std::abs(h.e) > kComfort; };
+    for (const auto* scales : {&scale_, &dot_scale_}) {
+        for (const Scale<T>& scale : *scales) {
+            wide_ = wide_ || std::any_of(scale.exact.begin(), scale.exact.end(), far);
         }
     }
 }
 
 template <class T>
-void Samples<T>::make_panels(MatrixView<const T> x, int threads, const std::vector<UnitRow>& rows) {
+template <class In>
+void Samples<T>::make_panels(MatrixView<const In> x, int threads, const std::vector<UnitRow>& rows) {
     const double half = std::sqrt(0.5);
     unit_ = Aligned<T>(padded_ * features_);
     parallel_for(padded_ / kBlock, threads, [&](std::size_t block, int, Work&) {
@@ -178,11 +174,13 @@ void Samples<T>::make_panels(MatrixView<const T> x, int threads, const std::vect
 // The mean of the unit rows is taken off: differences do not feel it, and the rounding errors of the product shrink
 // with the spread of the data.
 template <class T>
-void Samples<T>::make_centred_rows(MatrixView<const T> x, int threads, const std::vector<UnitRow>& rows,
+template <class In>
+void Samples<T>::make_centred_rows(MatrixView<const In> x, int threads, const std::vector<UnitRow>& rows,
                                    const Samples* like) {
     const std::size_t n0 = x.cols;
     const bool bias = features_ > n0;
     feature_stride_ = round_up(features_, 16);
+    const tile::RowKernels<In>& over_rows = tile::kernels<In>().rows;
     std::vector<double> centre(feature_stride_, 0.0);
     if (like != nullptr) {
         std::copy_n(like->centre(), feature_stride_, centre.begin());
@@ -193,11 +191,11 @@ void Samples<T>::make_centred_rows(MatrixView<const T> x, int threads, const std
         std::vector<double> sums(chunks * feature_stride_, 0.0);
         parallel_for(chunks, threads, [&](std::size_t c, int, Work&) {
             double* total = sums.data() + c * feature_stride_;
-            Aligned<T> buffer;
+            Aligned<In> buffer;
             for (std::size_t i = c * chunk; i < std::min(n_, (c + 1) * chunk); ++i) {
-                with_row(x, i, buffer, [&](const T* row) {
+                with_row(x, i, buffer, [&](const In* row) {
                     const auto [up, down, b] = rows[i];
-                    for (std::size_t k = 0; k < n0; ++k) total[k] += static_cast<double>(row[k]) * up * down;
+                    over_rows.accumulate(n0, row, up, down, total);
                     if (bias) total[n0] += b;
                 });
             }
@@ -210,41 +208,67 @@ void Samples<T>::make_centred_rows(MatrixView<const T> x, int threads, const std
     centre_ = Aligned<T>(feature_stride_);
     for (std::size_t k = 0; k < feature_stride_; ++k) centre_[k] = static_cast<T>(centre[k]);
 
-    unit_ = Aligned<T>(n_ * feature_stride_);
+    constexpr std::size_t kStrip = tile::kStrip<T>;
+    unit_ = Aligned<T>::raw(n_ * feature_stride_);
+    strips_ = Aligned<T>::raw(padded_ * features_);
     half_norm_ = Aligned<T>(padded_);
+    const tile::Kernels<T>& kernels = tile::kernels<T>();
     parallel_for(padded_ / kBlock, threads, [&](std::size_t block, int, Work&) {
-        Aligned<T> buffer;
-        for (std::size_t i = block * kBlock; i < std::min(n_, (block + 1) * kBlock); ++i) {
-            T* to = unit_.data() + i * feature_stride_;
-            const auto [up, down, b] = rows[i];
-            with_row(x, i, buffer, [&](const T* row) {
-                for (std::size_t k = 0; k < n0; ++k) {
-                    to[k] = static_cast<T>(static_cast<double>(row[k]) * up * down - centre[k]);
-                }
-            });
-            if (bias) to[n0] = static_cast<T>(b - centre[n0]);
-            half_norm_[i] = static_cast<T>(0.5 * sum(features_, [&](std::size_t k) {
-                const auto a = static_cast<double>(to[k]);
-                return a * a;
-            }));
+        Aligned<In> buffer;
+        const std::size_t end = std::min(n_, (block + 1) * kBlock);
+        for (std::size_t i0 = block * kBlock; i0 < (block + 1) * kBlock; i0 += kStrip) {
+            const std::size_t i1 = std::max(i0, std::min(end, i0 + kStrip));
+            T* const strip = strips_.data() + i0 / kStrip * features_ * kStrip;
+            if (i1 < i0 + kStrip) std::fill(strip, strip + features_ * kStrip, T(0));  // padding
+            for (std::size_t i = i0; i < i1; ++i) {
+                T* to = unit_.data() + i * feature_stride_;
+                const auto [up, down, b] = rows[i];
+                with_row(x, i, buffer, [&](const In* row) {
+                    if constexpr (std::is_same_v<In, T>) {
+                        over_rows.centred(n0, row, up, down, centre.data(), to);
+                    } else {
+                        for (std::size_t k = 0; k < n0; ++k) {
+                            to[k] = static_cast<T>(static_cast<double>(row[k]) * up * down - centre[k]);
+                        }
+                    }
+                });
+                if (bias) to[n0] = static_cast<T>(b - centre[n0]);
+                std::fill(to + features_, to + feature_stride_, T(0));
+                half_norm_[i] = static_cast<T>(0.5 * kernels.rows.square_sum(features_, to, 1.0, 1.0));
+            }
+            if (i0 < i1) {
+                kernels.transpose(i1 - i0, features_, unit_.data() + i0 * feature_stride_,
+                                  static_cast<std::ptrdiff_t>(feature_stride_), strip, kStrip);
+            }
         }
     });
 }
 
 template <class T>
 T Samples<T>::sigma_diagonal(std::size_t level, std::size_t i) const {
-    const Scaled h = standard_deviation(level, i);
+    const Scaled& h = scale_[level].exact[i];
     return saturate<T>(h * h);
 }
 
 template <class T>
+T Samples<T>::sigma_dot_diagonal(std::size_t level, std::size_t i) const {
+    return saturate<T>(kept_[level].sigma_dot[i]);
+}
+
+template <class T>
 T Samples<T>::theta_diagonal(std::size_t level, std::size_t i) const {
-    const Scaled h = standard_deviation(level, i);
-    return saturate<T>(theta_[level * n_ + i] * (h * h));
+    const Scaled& h = scale_[level].exact[i];
+    return saturate<T>(kept_[level].theta[i] * (h * h));
 }
 
 template class Samples<float>;
 template class Samples<double>;
+template Samples<float>::Samples(const Network&, const Layers<float>&, MatrixView<const float>, Levels, int,
+                                 const Samples<float>*);
+template Samples<double>::Samples(const Network&, const Layers<double>&, MatrixView<const double>, Levels, int,
+                                  const Samples<double>*);
+template Samples<double>::Samples(const Network&, const Layers<double>&, MatrixView<const float>, Levels, int,
+                                  const Samples<double>*);
 template float saturate<float>(Scaled);
 template double saturate<double>(Scaled);
 

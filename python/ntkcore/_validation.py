@@ -112,7 +112,8 @@ def _real_array(value: object, name: str, shape: str) -> FloatArray:
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
     if array.dtype == np.float32:
         return array
-    return array.astype(np.float64, copy=False)
+    with np.errstate(over="ignore"):  # a longdouble beyond float64 becomes infinite, and is then refused as such
+        return array.astype(np.float64, copy=False)
 
 
 def _finite(array: FloatArray, name: str) -> None:

@@ -25,8 +25,10 @@ class Activation:
         Its name, as in `available`.
     parameters : tuple of float
         What the function that made it was given.
-    slopes : (float, float)
-        a and b.
+    family : str
+        Which pair formulas of the engine it uses.
+    coefficients : tuple of float
+        What those formulas are given.
 
     Notes
     -----
@@ -44,12 +46,13 @@ class Activation:
 
     name: str
     parameters: tuple[float, ...]
-    slopes: tuple[float, float]
+    family: str
+    coefficients: tuple[float, ...]
 
     def __call__(self, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Return σ(x), elementwise."""
         values = np.asarray(x, dtype=np.float64)
-        a, b = self.slopes
+        a, b = self.coefficients
         return a * np.minimum(values, 0.0) + b * np.maximum(values, 0.0)
 
     def __repr__(self) -> str:
@@ -58,7 +61,7 @@ class Activation:
 
 def relu() -> Activation:
     """σ(x) = max(x, 0), the paper's choice."""
-    return Activation("relu", (), (0.0, 1.0))
+    return Activation("relu", (), "ab_relu", (0.0, 1.0))
 
 
 def leaky_relu(alpha: float = 0.01) -> Activation:
@@ -70,17 +73,17 @@ def leaky_relu(alpha: float = 0.01) -> Activation:
         The slope on the negative side, any finite number.
     """
     slope = check.real(alpha, "alpha")
-    return Activation("leaky_relu", (slope,), (slope, 1.0))
+    return Activation("leaky_relu", (slope,), "ab_relu", (slope, 1.0))
 
 
 def abs() -> Activation:
     """σ(x) = |x|."""
-    return Activation("abs", (), (-1.0, 1.0))
+    return Activation("abs", (), "ab_relu", (-1.0, 1.0))
 
 
 def identity() -> Activation:
     """σ(x) = x: a deep linear network."""
-    return Activation("identity", (), (1.0, 1.0))
+    return Activation("identity", (), "ab_relu", (1.0, 1.0))
 
 
 _MAKERS: dict[str, Callable[[], Activation]] = {

@@ -124,7 +124,7 @@ class Network:
 
     @functools.cached_property
     def _native(self) -> _core.Network:
-        return _core.Network(list(zip(self.weight_std, self.bias_std, strict=True)), [a.slopes for a in self.activations])
+        return _core.Network(list(zip(self.weight_std, self.bias_std, strict=True)), [(a.family, list(a.coefficients)) for a in self.activations])
 
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
@@ -359,6 +359,9 @@ def check_out(
         raise ValueError(f"{need}, got one that is read-only")
     if not out.flags.aligned or any(stride % dtype.itemsize for stride in out.strides):
         raise ValueError(f"{need}, got one whose entries are not aligned in memory")
+    (far, rows), (near, cols) = sorted(zip(map(abs, out.strides), out.shape, strict=True), reverse=True)
+    if out.size and ((cols > 1 and near == 0) or (rows > 1 and far < near * (cols - 1) + dtype.itemsize)):
+        raise ValueError(f"{need}, got one whose entries overlap each other (strides {out.strides})")
     for name, array in inputs.items():
         if np.may_share_memory(out, array):
             raise ValueError(f"{need} that shares no memory with {name}, got one that overlaps it")

@@ -6,12 +6,12 @@
 
 namespace ntkcore {
 
-// C (m × n) = A (m × k) Bᵀ (n × k), row-major with leading dimensions, on the calling thread alone.
+// C (m × n) = A (m × k) Bᵀ (n × k), or C += it, row-major with leading dimensions, on the calling thread alone.
 // All sizes must fit in 32 bits (the tiles of the engine do).
 void gemm_nt(std::size_t m, std::size_t n, std::size_t k, const float* a, std::size_t lda, const float* b,
-             std::size_t ldb, float* c, std::size_t ldc);
+             std::size_t ldb, float* c, std::size_t ldc, bool add = false);
 void gemm_nt(std::size_t m, std::size_t n, std::size_t k, const double* a, std::size_t lda, const double* b,
-             std::size_t ldb, double* c, std::size_t ldc);
+             std::size_t ldb, double* c, std::size_t ldc, bool add = false);
 
 [[nodiscard]] std::string blas_config();  // name, version and build options
 [[nodiscard]] std::string blas_core();    // the CPU kernel set that it chose at run time

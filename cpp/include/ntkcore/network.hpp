@@ -16,8 +16,8 @@ struct Affine {
 };
 
 struct Network {
-    std::vector<Affine> affine;           // L maps
-    std::vector<AbRelu> activation;       // L − 1 hidden layers
+    std::vector<Affine> affine;          // L maps
+    std::vector<Activation> activation;  // L − 1 hidden layers
 
     [[nodiscard]] std::size_t depth() const { return affine.size(); }
     void validate() const {

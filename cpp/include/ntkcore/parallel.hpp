@@ -11,7 +11,7 @@ namespace ntkcore {
 // Threads that this process may use: OMP_NUM_THREADS if set, else the CPU affinity mask cut to the cgroup quota.
 [[nodiscard]] int available_threads();
 
-// The version date (yyyymm) of the OpenMP specification that the build uses.
+// The version date (yyyymm) of the OpenMP specification that the build uses, 0 without OpenMP.
 [[nodiscard]] int openmp_version();
 
 // Called from the thread that entered parallel_for, about every 50 ms; an exception stops the work.

@@ -52,12 +52,15 @@ inline Scaled operator+(Scaled a, Scaled b) {
     return Scaled(sum, a.e, error - (sum - s));
 }
 
-// a / b as a double, for b ≠ 0.
-inline double ratio(Scaled a, Scaled b) {
+// a / b, for b ≠ 0; and rounded to double.
+inline Scaled quotient(Scaled a, Scaled b) {
     const double q = a.hi / b.hi;
     const double rest = std::fma(-q, b.hi, a.hi) + (a.lo - q * b.lo);
-    return std::ldexp(q + rest / b.hi, std::clamp(a.e - b.e, -4000, 4000));
+    const double correction = rest / b.hi;
+    const double sum = q + correction;
+    return Scaled(sum, a.e - b.e, correction - (sum - q));
 }
+inline double ratio(Scaled a, Scaled b) { return quotient(a, b).value(); }
 
 // √a, for a ≥ 0.
 inline Scaled sqrt(Scaled a) {

@@ -37,9 +37,7 @@ const Isa kIsas[] = {
 const Isa& choose() {
     const char* wanted = std::getenv("NTKCORE_SIMD");
     if (wanted != nullptr) {
-        for (const Isa& candidate : kIsas) {
-            if (std::strcmp(candidate.name, wanted) == 0 && candidate.supported()) return candidate;
-        }
+        if (const Isa* found = find_isa(wanted)) return *found;
     }
     for (const Isa& candidate : kIsas) {
         if (candidate.supported()) return candidate;
@@ -48,6 +46,13 @@ const Isa& choose() {
 }
 
 }  // namespace
+
+const Isa* find_isa(const char* name) {
+    for (const Isa& candidate : kIsas) {
+        if (std::strcmp(candidate.name, name) == 0 && candidate.supported()) return &candidate;
+    }
+    return nullptr;
+}
 
 const Isa& isa() {
     static const Isa& chosen = choose();

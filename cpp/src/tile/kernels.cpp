@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "ab_relu.hpp"
+#include "product.hpp"
+#include "rows.hpp"
 #include "simd.hpp"
 
 namespace ntkcore::tile::NTKCORE_ISA {
@@ -16,36 +18,64 @@ inline Vec<T> signed_versine(Vec<T> v, Vec<T> opposite) {
     return v > splat<T>(1) ? minus_abs<T>(opposite) : abs<T>(v);
 }
 
+// ½|x̂ ∓ x̂'|² of one row and one vector of columns.
+template <class T, bool kOpposite>
+inline Vec<T> half_distance(const StartDirect<T>& call, const T* x, std::size_t j) {
+    Vec<T> sum{};
+    for (std::size_t k = 0; k < call.features; ++k) {
+        const Vec<T> a = splat(x[k * kPanel]);
+        const Vec<T> b = load(call.col_panel + k * kPanel + j);
+        const Vec<T> d = kOpposite ? a + b : a - b;
+        sum += d * d;
+    }
+    return sum;
+}
+
+// N vectors of columns from j on. Few features: differences. More: the inner product, one operation per feature instead
+// of two, and differences where it is no longer accurate (within 26° of parallel or opposite).
+template <class T, std::size_t N, bool kDifferences>
+inline void start_columns(const StartDirect<T>& call, const T* x, std::size_t j) {
+    Vec<T> sum[N] = {};
+    for (std::size_t k = 0; k < call.features; ++k) {
+        const Vec<T> a = splat(x[k * kPanel]);
+        const T* b = call.col_panel + k * kPanel + j;
+        for (std::size_t n = 0; n < N; ++n) {
+            if constexpr (kDifferences) {
+                const Vec<T> d = a - load(b + n * kLanes<T>);
+                sum[n] += d * d;
+            } else {
+                sum[n] += a * load(b + n * kLanes<T>);
+            }
+        }
+    }
+    for (std::size_t n = 0; n < N; ++n) {
+        const std::size_t at = j + n * kLanes<T>;
+        Vec<T> v = sum[n];
+        if constexpr (!kDifferences) {
+            v = 1 - 2 * sum[n];
+            const Bits<T> near = v < splat<T>(T(0.1));
+            if (any<T>(near)) v = near ? half_distance<T, false>(call, x, at) : v;
+        }
+        Vec<T> opposite = 2 - v;
+        const Bits<T> far = opposite < splat<T>(T(kDifferences ? 0.25 : 0.1));
+        if (any<T>(far)) opposite = far ? half_distance<T, true>(call, x, at) : opposite;
+        store(call.u + at, signed_versine<T>(v, opposite));
+    }
+}
+
 template <class T>
 void start_direct(const StartDirect<T>& call) {
     constexpr std::size_t kUnroll = 4;
-    constexpr std::size_t kStep = kUnroll * kLanes<T>;
+    constexpr std::size_t kFew = 4;
     const T* x = call.row_panel + call.row;
-    const auto block = [&]<std::size_t N>(std::size_t j) {
-        Vec<T> v[N] = {};
-        for (std::size_t k = 0; k < call.features; ++k) {
-            const Vec<T> a = splat(x[k * kPanel]);
-            const T* b = call.col_panel + k * kPanel + j;
-            for (std::size_t n = 0; n < N; ++n) {
-                const Vec<T> d = a - load(b + n * kLanes<T>);
-                v[n] += d * d;
-            }
-        }
-        for (std::size_t n = 0; n < N; ++n) {
-            Vec<T> opposite = T(2) - v[n];
-            if (any<T>(opposite < splat<T>(T(0.25)))) {
-                opposite = Vec<T>{};
-                for (std::size_t k = 0; k < call.features; ++k) {
-                    const Vec<T> d = x[k * kPanel] + load(call.col_panel + k * kPanel + j + n * kLanes<T>);
-                    opposite += d * d;
-                }
-            }
-            store(call.u + j + n * kLanes<T>, signed_versine<T>(v[n], opposite));
-        }
-    };
     std::size_t j = call.begin;
-    for (; j + kStep <= call.end; j += kStep) block.template operator()<kUnroll>(j);
-    for (; j < call.end; j += kLanes<T>) block.template operator()<1>(j);
+    if (call.features <= kFew) {
+        for (; j + kUnroll * kLanes<T> <= call.end; j += kUnroll * kLanes<T>) start_columns<T, kUnroll, true>(call, x, j);
+        for (; j < call.end; j += kLanes<T>) start_columns<T, 1, true>(call, x, j);
+    } else {
+        for (; j + kUnroll * kLanes<T> <= call.end; j += kUnroll * kLanes<T>) start_columns<T, kUnroll, false>(call, x, j);
+        for (; j < call.end; j += kLanes<T>) start_columns<T, 1, false>(call, x, j);
+    }
 }
 
 template <class T>
@@ -72,7 +102,7 @@ T refine(const StartProduct<T>& call, std::size_t column, bool opposite) {
 template <class T>
 void start_product(const StartProduct<T>& call) {
     // v carries an error of a few ε·(½|a|² + ½|a'|²), that is δv/√(2v) in the angle: below these limits too much.
-    constexpr T kNear = T(0.02);
+    constexpr T kNear = sizeof(T) == 4 ? T(0.1) : T(0.02);
     constexpr T kOpposite = T(0.25);
     for (std::size_t j = call.begin; j < call.end; j += kLanes<T>) {
         const Vec<T> size = call.half_norm_row + load(call.half_norm + j);
@@ -182,7 +212,7 @@ void copy(std::size_t n, const T* in, T* out, bool past_cache) {
 }
 
 template <class T>
-constexpr Kernels<T> kTable = {start_direct<T>, start_product<T>, ab_relu<T>,  correlation<T>,
+constexpr Kernels<T> kTable = {{largest<T>, square_sum<T>, accumulate<T>, centred<T>}, start_direct<T>, product<T>, start_product<T>, {ab_relu<T>},  correlation<T>,
                                store_sigma<T>,  store_theta<T>,   transpose<T>,  copy<T>,  stream_fence};
 
 }  // namespace

@@ -13,6 +13,7 @@
 
 namespace ntkcore::tile {
 
+constexpr std::size_t kFamilies = 1;
 constexpr std::size_t kPanel = 256;      // columns of a tile: width of a feature panel
 constexpr std::size_t kColumnStep = 16;  // the longest vector, in floats
 
@@ -44,18 +45,29 @@ struct StartProduct {
     T* u;
 };
 
-// One layer σ = a·min(x,0) + b·max(x,0) with λ = (a−b)²/(a²+b²), followed by the affine map.
+// One activation and the affine map behind it. Tables: number t of column j at tables[t·stride + j], of the row at
+// row_tables[t·row_stride]; which numbers, and which constants, is the family's business (see src/layers).
 template <class T>
 struct LayerCall {
     std::size_t begin, end;
     T* u;
     T* theta;  // null: Σ alone
-    T* dot;    // null, or receives 2·(normalised dual of the derivative)
-    // √½·√(A/q) and √½·σ_b/√q of the columns and of the row; null without bias (then 1 and 0)
+    T* theta_low;  // null, or what theta has lost to rounding (in very deep networks of one family)
+    T* dot;    // null, or receives ∂ρ̂/∂ρ, the dual of σ̇ times √(qq'/(E[σ²] E[σ'²]))
+    // √½·√(A/q⁺) and √½·σ_b/√q⁺ of the columns and of the row; null without bias (then 1 and 0)
     const T* r;
     const T* s;
     T r_row, s_row;
-    T lambda;
+    // precise: for very deep networks, and then 1 − √(A/q⁺) beside r (null without bias)
+    bool precise;
+    const T* p;
+    T p_row;
+    const T* tables;
+    std::size_t stride;
+    const T* row_tables;
+    std::size_t row_stride;
+    std::size_t n_tables;
+    const T* constants;
     bool nonnegative;  // ρ ≥ 0 is known for every pair
 };
 
@@ -69,11 +81,40 @@ struct StoreCall {
     T* out;  // the address of column 0 of the panel in the result's row
 };
 
+// Inner products of rows [i0, i1) and columns [j0, j1), written to product[(i − i0)·kPanel + (j − j0)] and padded to whole
+// strips of columns. Both operands are packed in strips of kStrip samples, feature by feature: sample i, feature k at
+// packed[(i / kStrip · features + k) · kStrip + i % kStrip]. i0 and j0 are multiples of kRowGroup and of kStrip.
+// Sums are taken in chunks of features and then added up, which rounds off much less than one long sum.
+template <class T>
+struct ProductCall {
+    const T* row_strips;
+    const T* col_strips;
+    std::size_t features;
+    std::size_t i0, i1, j0, j1;
+    T* product;
+};
+
+template <class T>
+constexpr std::size_t kStrip = 128 / sizeof(T);
+constexpr std::size_t kRowGroup = 8;
+
+// Loops over the features of one sample x, in double whatever T is.
+template <class T>
+struct RowKernels {
+    T (*largest)(std::size_t n, const T* x);                                                 // max |x_k|
+    double (*square_sum)(std::size_t n, const T* x, double up, double down);                  // Σ (x_k·up·down)²
+    void (*accumulate)(std::size_t n, const T* x, double up, double down, double* total);     // total_k += x_k·up·down
+    // a_k = x_k·up·down − centre_k
+    void (*centred)(std::size_t n, const T* x, double up, double down, const double* centre, T* a);
+};
+
 template <class T>
 struct Kernels {
+    RowKernels<T> rows;
     void (*start_direct)(const StartDirect<T>&);
+    void (*product)(const ProductCall<T>&);
     void (*start_product)(const StartProduct<T>&);
-    void (*ab_relu)(const LayerCall<T>&);
+    void (*layer[kFamilies])(const LayerCall<T>&);  // by ntkcore::Family
     void (*correlation)(const T* u, T* rho, std::size_t begin, std::size_t end);  // ρ = ±(1 − |u|)
     void (*store_sigma)(const StoreCall<T>&);                                     // state = u
     void (*store_theta)(const StoreCall<T>&);                                     // state = theta
@@ -95,6 +136,8 @@ struct Isa {
 
 // The best instruction set that this CPU supports; NTKCORE_SIMD in the environment can ask for a lesser one.
 [[nodiscard]] const Isa& isa();
+// "avx512", "avx2" or "baseline"; null if this build or this CPU does not have it.
+[[nodiscard]] const Isa* find_isa(const char* name);
 
 template <class T>
 [[nodiscard]] const Kernels<T>& kernels();

@@ -81,7 +81,7 @@ inline void stream_fence() {
 }
 template <class T>
 inline Vec<T> splat(T x) {
-    return Vec<T>{} + x;
+    return x - Vec<T>{};  // not 0 + x, which is no broadcast where x may be −0
 }
 
 template <class T>
@@ -157,6 +157,18 @@ inline Vec<double> sqrt_near_one(Vec<double> x) {
     return g + (g * r) * (0.5 + r * (0.375 + r * 0.3125));
 #else
     return sqrt(x);
+#endif
+}
+
+// a·b − p, where p is a·b rounded: exact with fused multiply-add, and 0 on machines without it.
+template <class T>
+inline Vec<T> fused_difference(Vec<T> a, Vec<T> b, Vec<T> p) {
+#if defined(__FMA__) || defined(__aarch64__)
+    return a * b - p;  // contracted by -ffp-contract=fast
+#else
+    (void)a;
+    (void)b;
+    return p - p;
 #endif
 }
 
