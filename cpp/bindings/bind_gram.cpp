@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bind.hpp"
+#include "function.hpp"
 #include "ntkcore/gram.hpp"
 #include "numpy.hpp"
 #include "poll.hpp"
@@ -16,13 +17,24 @@ namespace {
 template <class T>
 bool gram_of(const Network& network, const py::array& x, const std::optional<py::array>& z, bool all_levels,
              const py::object& sigma, const py::object& sigma_dot, const py::object& theta, int threads,
-             const py::object& progress) {
+             const py::object& progress, Report* report) {
     const MatrixView<const T> xs = input<T>(x);
     const MatrixView<const T> zs = z ? input<T>(*z) : xs;
     const Outputs<T> out{levels<T>(sigma), levels<T>(sigma_dot), levels<T>(theta)};
     const Poll poll = make_poll(progress);
     const py::gil_scoped_release no_gil;
-    return gram<T>(network, xs, z ? &zs : nullptr, all_levels ? Levels::all : Levels::last, out, threads, &poll);
+    return gram<T>(network, xs, z ? &zs : nullptr, all_levels ? Levels::all : Levels::last, out, threads, &poll,
+                   report);
+}
+
+void fill(const py::dict& to, const Report& report) {
+    py::list bounds;
+    for (const ErrorBound& bound : report.bounds) {
+        bounds.append(py::make_tuple(bound.sigma, bound.sigma_dot, bound.theta));
+    }
+    to["bounds"] = bounds;
+    to["degrees"] = report.degrees;
+    to["capped"] = report.capped;
 }
 
 template <class T>
@@ -40,28 +52,39 @@ bool diagonal_of(const Network& network, const py::array& x, const py::object& s
 void bind_gram(py::module_& m) {
     py::class_<Network>(m, "Network", "Affine maps (weight_std, bias_std) and activations (family, parameters).")
         .def(py::init([](const std::vector<std::pair<double, double>>& affine,
-                         const std::vector<std::pair<std::string, std::vector<double>>>& activations) {
+                         const std::vector<std::pair<std::string, std::vector<double>>>& activations,
+                         const std::vector<py::object>& functions, double rtol) {
                  Network network;
                  for (const auto& [weight_std, bias_std] : affine) network.affine.push_back({weight_std, bias_std});
                  for (const auto& [name, parameters] : activations) {
-                     network.activation.push_back({family(name), parameters});
+                     const std::size_t layer = network.activation.size();
+                     network.activation.push_back({family(name), parameters, nullptr});
+                     if (layer >= functions.size() || functions[layer].is_none()) continue;
+                     // of an expansion the parameters are the breakpoints
+                     network.activation.back().expandable =
+                         std::make_shared<const Expandable>(Expandable{function(functions[layer]), parameters, rtol});
                  }
                  network.validate();
                  return network;
              }),
-             py::arg("affine"), py::arg("activations"))
+             py::arg("affine"), py::arg("activations"), py::arg("functions") = py::list(), py::arg("rtol") = 0.0)
         .def_property_readonly("depth", &Network::depth);
 
     m.def(
         "gram",
         [](const Network& network, const py::array& x, const std::optional<py::array>& z, bool all_levels,
            const py::object& sigma, const py::object& sigma_dot, const py::object& theta, int threads,
-           const py::object& progress) {
+           const py::object& progress, const std::optional<py::dict>& report) {
             const auto call = is<float>(x) ? gram_of<float> : gram_of<double>;
-            return call(network, x, z, all_levels, sigma, sigma_dot, theta, threads, progress);
+            Report found;
+            const bool clipped =
+                call(network, x, z, all_levels, sigma, sigma_dot, theta, threads, progress, report ? &found : nullptr);
+            if (report) fill(*report, found);
+            return clipped;
         },
         py::arg("network"), py::arg("x"), py::arg("z"), py::kw_only(), py::arg("all_levels"), py::arg("sigma"),
         py::arg("sigma_dot"), py::arg("theta"), py::arg("threads"), py::arg("progress") = py::none(),
+        py::arg("report") = py::none(),
         "Write the wanted kernels into the given (levels, N, M) arrays; return whether an entry was clipped.");
 
     m.def(

@@ -11,8 +11,8 @@
 
 extern "C" {
 enum { kRowMajor = 101, kNoTrans = 111, kTrans = 112 };
-void NTKCORE_BLAS(cblas_sgemm)(int, int, int, int, int, int, float, const float*, int, const float*, int, float,
-                               float*, int);
+void NTKCORE_BLAS(cblas_sgemm)(int, int, int, int, int, int, float, const float*, int, const float*, int, float, float*,
+                               int);
 void NTKCORE_BLAS(cblas_dgemm)(int, int, int, int, int, int, double, const double*, int, const double*, int, double,
                                double*, int);
 #if defined(NTKCORE_BLAS_SCIPY_OPENBLAS)

@@ -3,16 +3,38 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstdio>
 #include <limits>
+#include <string>
 #include <type_traits>
 #include <utility>
 
+#include "ntkcore/errors.hpp"
 #include "tile/kernels.hpp"
 
 namespace ntkcore {
 namespace {
 
+// The distance of tables is no power of two: the same column of many tables would share a few cache sets.
+constexpr std::size_t kTableSkew = 16;
+
 constexpr std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
+
+// NumericalError, naming the layer and the largest variance, if its activation cannot take some variance.
+template <class T>
+void check_variances(const Layer<T>& layer, std::size_t m, const std::vector<Scaled>& q) {
+    const auto refused = [&](const Scaled& variance) { return !layer.admits(variance); };
+    const auto found = std::find_if(q.begin(), q.end(), refused);
+    if (found == q.end()) return;
+    const auto size = [](const Scaled& x) { return x.zero() ? std::pair(INT32_MIN, 0.0) : std::pair(x.e, x.hi); };
+    const auto less = [&](const Scaled& a, const Scaled& b) { return size(a) < size(b); };
+    const Scaled largest = *std::max_element(q.begin(), q.end(), less);
+    char text[32];
+    std::snprintf(text, sizeof text, "%.6g", (refused(largest) ? largest : *found).value());
+    throw NumericalError("the activation of hidden layer " + std::to_string(m + 1) + " (" + name(layer.family()) +
+                         ") has no kernel at the variance " + text +
+                         ", which some sample has there: change the scale of X, weight_std or bias_std");
+}
 
 // Calls body(row) with row[k] = x(i, k), without a test of the stride in the inner loops.
 template <class T, class Body>
@@ -38,7 +60,7 @@ template <class T>
 template <class In>
 Samples<T>::Samples(const Network& network, const Layers<T>& layers, MatrixView<const In> x, Levels levels, int threads,
                     const Samples* like)
-    : n_(x.rows), padded_(round_up(x.rows, kBlock)) {
+    : n_(x.rows), padded_(round_up(x.rows, kBlock)), table_stride_(padded_ + kTableSkew) {
     const Affine& first = network.affine.front();
     features_ = x.cols + (first.bias_std != 0.0 ? 1 : 0);
     zero_input_.assign(n_, 0);
@@ -74,6 +96,15 @@ Samples<T>::Samples(const Network& network, const Layers<T>& layers, MatrixView<
         }
     });
     any_zero_ = any_zero.load();
+    // Variances that differ by rounding errors alone are made equal: then all kernels are functions of the angle.
+    const double rounding = (std::is_same_v<In, float> ? 2.4e-7 : 1.8e-15);
+    common_ = like != nullptr ? like->common_variance() : (n_ > 0 ? q[0] : Scaled());
+    const auto near = [&](const Scaled& a) { return !common_.zero() && std::fabs(ratio(a, common_) - 1) <= rounding; };
+    if (std::all_of(q.begin(), q.end(), near)) {
+        std::fill(q.begin(), q.end(), common_);
+    } else {
+        common_ = Scaled();
+    }
     make_layers(network, layers, std::move(q), levels, threads);
     if (direct()) {
         make_panels(x, threads, rows);
@@ -110,15 +141,35 @@ void Samples<T>::make_layers(const Network& network, const Layers<T>& layers, st
         const Affine& affine = network.affine[m + 1];
         const Scaled weight = square(affine.weight_std);
         const Scaled bias = square(affine.bias_std);
-        tables_.emplace_back(layers[m]->tables() * padded_);
+        check_variances(*layers[m], m, q);
+        layers[m]->prepare(q.data(), n_, threads);
+        tables_.emplace_back(layers[m]->tables() * table_stride_);
+        std::vector<Sensitivity> sensitivity(padded_ / kBlock);  // of each block
         bias_.emplace_back(bias.zero() ? 0 : 3 * padded_);
         T* const r = bias.zero() ? nullptr : bias_.back().data();
         parallel_for(padded_ / kBlock, threads, [&](std::size_t block, int, Work&) {
             const std::size_t i0 = block * kBlock;
             const std::size_t i1 = std::min(n_, i0 + kBlock);
             Moments moments[kBlock];
-            layers[m]->tabulate(q.data() + i0, i1 - i0, tables_.back().data() + i0, padded_, moments);
+            // Samples that are all alike are worked out once a block.
+            const bool alike = !common_.zero();
+            T* const first = tables_.back().data() + i0;
+            layers[m]->tabulate(q.data() + i0, alike ? std::min<std::size_t>(1, i1 - i0) : i1 - i0, first,
+                                table_stride_, moments);
             for (std::size_t i = i0; i < i1; ++i) {
+                if (alike && i > i0) {
+                    for (std::size_t t = 0; t < layers[m]->tables(); ++t) {
+                        first[t * table_stride_ + (i - i0)] = first[t * table_stride_];
+                    }
+                    for (std::size_t t = 0; r != nullptr && t < 3; ++t) r[t * padded_ + i] = r[t * padded_ + i0];
+                    dot[i] = dot[i0];
+                    theta[i] = theta[i0];
+                    degenerate[i] = degenerate[i0];
+                    dot_scale[i] = dot_scale[i0];
+                    mean_slope[i] = mean_slope[i0];
+                    q[i] = q[i0];
+                    continue;
+                }
                 const Moments& of = moments[i - i0];
                 const Scaled a = weight * of.square;
                 const Scaled next = a + bias;  // q⁺ = A + σ_b²
@@ -129,7 +180,18 @@ void Samples<T>::make_layers(const Network& network, const Layers<T>& layers, st
                 }
                 dot[i] = weight * of.slope_square;
                 // Θ⁺/q⁺ = (Σ̇ q/q⁺) Θ/q + 1
+                const double before = theta[i];
                 theta[i] = (next.zero() ? 0.0 : ratio(dot[i] * q[i], next)) * theta[i] + 1.0;
+                if (!a.zero() && !q[i].zero()) {
+                    const double chi = ratio(of.slope_square * q[i], of.square);
+                    const double share = ratio(a, next);
+                    const double passed = share * before / theta[i];
+                    const Truncation lost = layers[m]->truncation(i);
+                    sensitivity[block].include({layers[m]->family() == Family::expanded, lost.tail, share, share * chi,
+                                                passed * chi, passed * lost.slope_tail, passed * lost.curvature,
+                                                chi > 0 ? lost.slope_tail / chi : 0.0,
+                                                chi > 0 ? lost.curvature / chi : 0.0, 1.0 / theta[i]});
+                }
                 degenerate[i] = q[i].zero() ? 1 : 0;
                 if (q[i].zero()) any_degenerate.store(true, std::memory_order_relaxed);
                 dot_scale[i] = q[i].zero() ? Scaled() : sqrt(quotient(a, q[i]));
@@ -137,6 +199,9 @@ void Samples<T>::make_layers(const Network& network, const Layers<T>& layers, st
                 q[i] = next;
             }
         });
+        layers[m]->release();
+        sensitivity_.emplace_back();
+        for (const Sensitivity& of_block : sensitivity) sensitivity_.back().include(of_block);
         if (levels == Levels::all || m + 2 == depth) keep();
     }
     any_degenerate_ = any_degenerate.load();
@@ -203,7 +268,8 @@ void Samples<T>::make_centred_rows(MatrixView<const In> x, int threads, const st
         for (std::size_t c = 0; c < chunks; ++c) {
             for (std::size_t k = 0; k < features_; ++k) centre[k] += sums[c * feature_stride_ + k];
         }
-        for (double& c : centre) c = static_cast<double>(static_cast<T>(c / static_cast<double>(std::max<std::size_t>(1, n_))));
+        for (double& c : centre)
+            c = static_cast<double>(static_cast<T>(c / static_cast<double>(std::max<std::size_t>(1, n_))));
     }
     centre_ = Aligned<T>(feature_stride_);
     for (std::size_t k = 0; k < feature_stride_; ++k) centre_[k] = static_cast<T>(centre[k]);
@@ -222,7 +288,8 @@ void Samples<T>::make_centred_rows(MatrixView<const In> x, int threads, const st
             if (i1 < i0 + kStrip) std::fill(strip, strip + features_ * kStrip, T(0));  // padding
             for (std::size_t i = i0; i < i1; ++i) {
                 T* to = unit_.data() + i * feature_stride_;
-                const auto [up, down, b] = rows[i];
+                const double up = rows[i].up;
+                const double down = rows[i].down;
                 with_row(x, i, buffer, [&](const In* row) {
                     if constexpr (std::is_same_v<In, T>) {
                         over_rows.centred(n0, row, up, down, centre.data(), to);
@@ -232,7 +299,7 @@ void Samples<T>::make_centred_rows(MatrixView<const In> x, int threads, const st
                         }
                     }
                 });
-                if (bias) to[n0] = static_cast<T>(b - centre[n0]);
+                if (bias) to[n0] = static_cast<T>(rows[i].bias - centre[n0]);
                 std::fill(to + features_, to + feature_stride_, T(0));
                 half_norm_[i] = static_cast<T>(0.5 * kernels.rows.square_sum(features_, to, 1.0, 1.0));
             }

@@ -6,16 +6,19 @@
 (4, 4)
 """
 
-from . import activations, datasets, errors
+from . import activations, datasets, errors, quadrature
+from ._buffers import release_memory
 from ._core import __version__
 from ._info import build_info
 from .activations import Activation
-from .errors import NumericalError
+from .errors import ExpansionWarning, NumericalError
 from .kernel_pca import KernelPCA
-from .network import Kernels, Network
+from .network import ErrorBound, Kernels, Network
 
 __all__ = [
     "Activation",
+    "ErrorBound",
+    "ExpansionWarning",
     "KernelPCA",
     "Kernels",
     "Network",
@@ -25,4 +28,6 @@ __all__ = [
     "build_info",
     "datasets",
     "errors",
+    "quadrature",
+    "release_memory",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -14,10 +15,8 @@ def available_bytes() -> int | None:
             if line.startswith("MemAvailable:"):
                 candidates.append(int(line.split()[1]) * 1024)
     except (OSError, ValueError):
-        try:  # no /proc (macOS): all memory there is
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # no /proc (macOS): all memory there is
             candidates.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-        except (OSError, ValueError, AttributeError):
-            pass
     try:
         limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
         used = int(Path("/sys/fs/cgroup/memory.current").read_text())

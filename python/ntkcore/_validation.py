@@ -55,7 +55,7 @@ def real(value: object, name: str, *, minimum: float | None = None, strict: bool
     need = "a finite number"
     if minimum is not None:
         need += f" {'greater than' if strict else 'of at least'} {minimum:g}"
-    if isinstance(value, bool | np.bool_ | str | bytes) or np.iscomplexobj(value):
+    if isinstance(value, bool | np.bool_ | str | bytes | complex | np.complexfloating):
         raise TypeError(f"{name} must be {need}, got {shown(value)} of type {type(value).__name__}")
     try:
         number = float(value)  # type: ignore[arg-type]
@@ -64,6 +64,26 @@ def real(value: object, name: str, *, minimum: float | None = None, strict: bool
     if not np.isfinite(number) or (minimum is not None and (number < minimum or (strict and number == minimum))):
         raise ValueError(f"{name} must be {need}, got {number!r}")
     return number
+
+
+def fraction(value: object, name: str) -> float:
+    """Check a real number between 0 and 1, ends excluded."""
+    number = real(value, name, minimum=0.0, strict=True)
+    if number >= 1.0:
+        raise ValueError(f"{name} must be a finite number greater than 0 and less than 1, got {number!r}")
+    return number
+
+
+def reals(value: object, name: str, *, maximum: int) -> tuple[float, ...]:
+    """Check a sequence of 1 to ``maximum`` finite real numbers."""
+    need = f"a sequence of 1 to {maximum} finite numbers"
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence | np.ndarray):
+        raise TypeError(f"{name} must be {need}, got {shown(value)} of type {type(value).__name__}")
+    if isinstance(value, np.ndarray) and value.ndim != 1:
+        raise ValueError(f"{name} must be {need}, got {shown(value)}")
+    if not 1 <= len(value) <= maximum:
+        raise ValueError(f"{name} must be {need}, got {len(value)} of them")
+    return tuple(real(v, f"{name}[{i}]") for i, v in enumerate(value))
 
 
 def boolean(value: object, name: str) -> bool:

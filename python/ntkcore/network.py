@@ -11,13 +11,32 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from . import _core, _memory
+from . import _buffers, _core, _memory
 from . import _validation as check
 from ._progress import Progress, reporting
 from ._validation import FloatArray
 from .activations import Activation, as_activation
+from .errors import ExpansionWarning
 
-__all__ = ["Kernels", "Network"]
+__all__ = ["ErrorBound", "Kernels", "Network"]
+
+
+class ErrorBound(NamedTuple):
+    """Upper bounds of the largest error |K_ij − exact|/√(K_ii K_jj) of the three kernels.
+
+    They cover the truncation of Hermite expansions, its propagation through all layers, the quadrature of the
+    coefficients and rounding. For networks of activations in closed form they are the rounding level.
+    A float each, or with ``layers="all"`` an array of L.
+
+    Attributes
+    ----------
+    sigma, sigma_dot, theta : float or ndarray
+        Of Σ, of Σ̇ and of Θ.
+    """
+
+    sigma: Any
+    sigma_dot: Any
+    theta: Any
 
 
 class Kernels(NamedTuple):
@@ -54,6 +73,9 @@ class Network:
         σ_w ≥ 0 of the affine maps (the paper: 1).
     bias_std : float or sequence of L
         σ_b ≥ 0 of the affine maps (the paper's β: 0.1).
+    rtol : float, optional
+        How much of E[σ²] and of E[σ̇²] the truncated Hermite expansion of an activation without a closed form may leave
+        out, relatively, between 0 and 1; by default 1e-10 in float64 and 1e-6 in float32. See `error_bound`.
 
     Raises
     ------
@@ -86,6 +108,7 @@ class Network:
     activations: tuple[Activation, ...]
     weight_std: tuple[float, ...]
     bias_std: tuple[float, ...]
+    rtol: float | None
 
     def __init__(
         self,
@@ -93,6 +116,8 @@ class Network:
         activation: str | Activation | Sequence[str | Activation] = "relu",
         weight_std: float | Sequence[float] = 1.0,
         bias_std: float | Sequence[float] = 0.1,
+        *,
+        rtol: float | None = None,
     ) -> None:
         layers = check.positive_int(depth, "depth", maximum=2**20)
         hidden: tuple[Activation, ...]
@@ -109,6 +134,7 @@ class Network:
         what = "one per affine map"
         object.__setattr__(self, "weight_std", check.per_layer(weight_std, "weight_std", layers, what))
         object.__setattr__(self, "bias_std", check.per_layer(bias_std, "bias_std", layers, what))
+        object.__setattr__(self, "rtol", None if rtol is None else check.fraction(rtol, "rtol"))
 
     def __repr__(self) -> str:
         def short(values: tuple[Any, ...], show: Any) -> str:
@@ -116,15 +142,21 @@ class Network:
                 return str(show(values[0]))
             return "[" + ", ".join(show(v) for v in values) + "]"
 
+        rtol = "" if self.rtol is None else f", rtol={self.rtol:g}"
         activation = f", activation={short(self.activations, repr)}" if self.activations else ""
         return (
             f"Network(depth={self.depth}{activation}, weight_std={short(self.weight_std, '{:g}'.format)}, "
-            f"bias_std={short(self.bias_std, '{:g}'.format)})"
+            f"bias_std={short(self.bias_std, '{:g}'.format)}{rtol})"
         )
 
     @functools.cached_property
     def _native(self) -> _core.Network:
-        return _core.Network(list(zip(self.weight_std, self.bias_std, strict=True)), [(a.family, list(a.coefficients)) for a in self.activations])
+        return _core.Network(
+            list(zip(self.weight_std, self.bias_std, strict=True)),
+            [(a.family, list(a.coefficients)) for a in self.activations],
+            [getattr(a, "engine_function", None) for a in self.activations],
+            self.rtol or 0.0,
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
@@ -210,7 +242,9 @@ class Network:
         layers: str = "last",
         threads: int | None = None,
         progress: Progress = False,
-    ) -> Kernels:
+        return_bound: bool = False,
+        method: str = "auto",
+    ) -> Any:
         """Return Σ, Σ̇ and Θ from one pass over the pairs.
 
         Parameters
@@ -219,11 +253,16 @@ class Network:
             As in `ntk`.
         layers : {"last", "all"}
             "last": the kernels of depth L, (N, M) each. "all": of depth 1 … L, (L, N, M) each.
+        return_bound : bool
+            Whether to return an `ErrorBound` too.
+        method : {"auto", "quadrature"}
+            "quadrature" integrates every pair and layer over a two-dimensional mesh (`ntkcore.quadrature`): slow, and
+            independent of the engine. For tens of samples, and for the sceptical.
 
         Returns
         -------
-        Kernels
-            Named tuple (sigma, sigma_dot, theta). Errors are raised as in `ntk`.
+        Kernels, or (Kernels, ErrorBound)
+            Named tuples (sigma, sigma_dot, theta). Errors are raised as in `ntk`.
 
         Examples
         --------
@@ -232,15 +271,51 @@ class Network:
         >>> k.theta.shape
         (3, 2, 2)
         """
+        self._require_slopes("Θ")
         rows, cols = self._samples(X, Z)
         every = check.one_of(layers, "layers", ("last", "all")) == "all"
         count = check_threads(threads)
+        bound = check.boolean(return_bound, "return_bound")
+        if check.one_of(method, "method", ("auto", "quadrature")) == "quadrature":
+            if bound:
+                raise ValueError('return_bound must be False with method="quadrature", which knows no bound')
+            from . import quadrature
+
+            slow = quadrature.kernels(self, rows, cols)
+            return Kernels(*((k if every else k[-1]).astype(rows.dtype) for k in slow))
         shape = (self.depth if every else 1, rows.shape[0], (rows if cols is None else cols).shape[0])
         size = 3 * int(np.prod(shape, dtype=object)) * rows.dtype.itemsize
         _memory.ensure(size, f"three kernels of shape {shape}", "ask for fewer samples or layers at a time")
-        outs = [np.empty(shape, rows.dtype) for _ in range(3)]
-        self._run(rows, cols, every, outs[0], outs[1], outs[2], count, progress)
-        return Kernels(*(outs if every else [o[0] for o in outs]))
+        outs = [_buffers.empty(shape, rows.dtype) for _ in range(3)]
+        bounds = self._run(rows, cols, every, outs[0], outs[1], outs[2], count, progress)
+        result = Kernels(*(outs if every else [o[0] for o in outs]))
+        return (result, bounds) if bound else result
+
+    def error_bound(
+        self, X: npt.ArrayLike, Z: npt.ArrayLike | None = None, *, layers: str = "last", threads: int | None = None
+    ) -> ErrorBound:
+        """Return upper bounds of the errors of the kernels of these samples, in O(N), without the kernels.
+
+        Parameters
+        ----------
+        X, Z, threads, layers
+            As in `kernels`.
+
+        Returns
+        -------
+        ErrorBound
+            Of |K_ij − exact|/√(K_ii K_jj), never exceeded by any pair.
+
+        Examples
+        --------
+        >>> import ntkcore as nk
+        >>> bound = nk.Network(4, "tanh").error_bound([[1.0, 0.0], [0.0, 1.0]])
+        >>> bool(bound.theta < 1e-9)
+        True
+        """
+        rows, cols = self._samples(X, Z)
+        every = check.one_of(layers, "layers", ("last", "all")) == "all"
+        return self._run(rows, cols, every, None, None, None, check_threads(threads), False)
 
     def ntk_diagonal(self, X: npt.ArrayLike, *, threads: int | None = None) -> FloatArray:
         """Return Θ^L(x, x) of every row of X, (N,), in O(N): the diagonal of `ntk` to the last bit.
@@ -264,6 +339,15 @@ class Network:
         """
         return self._diagonal("sigma", X, threads)
 
+    def _require_slopes(self, kernel: str) -> None:
+        """Raise for networks with an activation whose derivative is no function."""
+        for layer, activation in enumerate(self.activations, start=1):
+            if not activation.differentiable:
+                raise ValueError(
+                    f"{kernel} does not exist for {activation!r} in hidden layer {layer}: its derivative is "
+                    "no function; Σ does, see Network.nngp"
+                )
+
     def _samples(self, X: npt.ArrayLike, Z: npt.ArrayLike | None) -> tuple[FloatArray, FloatArray | None]:
         rows = check.as_samples(X, "X")
         if Z is None or Z is X:
@@ -281,19 +365,30 @@ class Network:
         out: npt.NDArray[Any] | None,
         progress: Progress,
     ) -> FloatArray:
+        if kernel == "theta":
+            self._require_slopes("Θ")
         rows, cols = self._samples(X, Z)
         count = check_threads(threads)
         shape = (rows.shape[0], (rows if cols is None else cols).shape[0])
         if out is None:
             size = shape[0] * shape[1] * rows.dtype.itemsize
-            instead = "pass blocks of rows as X with all of them as Z, or out= a memory map (numpy.lib.format.open_memmap)"
+            instead = (
+                "pass blocks of rows as X with all of them as Z, or out= a memory map (numpy.lib.format.open_memmap)"
+            )
             _memory.ensure(size, f"a kernel of shape {shape}", instead)
-            result: npt.NDArray[Any] = np.empty(shape, rows.dtype)
+            result: npt.NDArray[Any] = _buffers.empty(shape, rows.dtype)
         else:
             result = check_out(out, shape, rows.dtype, {"X": rows} if cols is None else {"X": rows, "Z": cols})
         view = np.asarray(result)[np.newaxis]
         self._run(
-            rows, cols, False, view if kernel == "sigma" else None, None, view if kernel == "theta" else None, count, progress
+            rows,
+            cols,
+            False,
+            view if kernel == "sigma" else None,
+            None,
+            view if kernel == "theta" else None,
+            count,
+            progress,
         )
         return result
 
@@ -307,7 +402,8 @@ class Network:
         theta: FloatArray | None,
         threads: int,
         progress: Progress,
-    ) -> None:
+    ) -> ErrorBound:
+        found: dict[str, Any] = {}
         with reporting(check_progress(progress), f"Gram matrix {rows.shape[0]}") as report:
             clipped = _core.gram(
                 self._native,
@@ -319,10 +415,25 @@ class Network:
                 theta=theta,
                 threads=threads,
                 progress=report,
+                report=found,
             )
         warn_if_clipped(clipped, rows.dtype)
+        if not found["bounds"]:  # no samples
+            found["bounds"] = [(0.0, 0.0, 0.0)] * self.depth
+        bounds = np.array(found["bounds"])
+        if found.get("capped"):
+            degree, (sigma, dot, theta) = max(found["degrees"]), bounds[-1]
+            message = (
+                f"the Hermite expansion of an activation was cut at degree {degree}; errors are at most {sigma:.1e} "
+                f"in Σ, {dot:.1e} in Σ̇ and {theta:.1e} in Θ, relative to √(K_ii K_jj); a network with a larger rtol is "
+                "content with less, and faster"
+            )
+            warnings.warn(message, ExpansionWarning, stacklevel=4)
+        return ErrorBound(*(bounds.T if every else map(float, bounds[-1])))
 
     def _diagonal(self, kernel: str, X: npt.ArrayLike, threads: int | None) -> FloatArray:
+        if kernel == "theta":
+            self._require_slopes("Θ")
         rows = check.as_samples(X, "X")
         result = np.empty(rows.shape[0], rows.dtype)
         clipped = _core.gram_diagonal(

@@ -45,7 +45,8 @@ class Work {
 using Task = std::function<void(std::size_t task, int worker, Work& work)>;
 
 // Runs task(0) … task(n_tasks − 1) on `threads` threads, handed out one at a time. `worker` (0 … threads − 1) names
-// the executing thread, 0 being the caller. The first exception of any task or of `poll` stops the rest and is rethrown.
+// the executing thread, 0 being the caller. The first exception of any task or of `poll` stops the rest and is
+// rethrown.
 void parallel_for(std::size_t n_tasks, int threads, const Task& task, const Poll* poll = nullptr);
 
 }  // namespace ntkcore

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ntkcore/aligned.hpp"
+#include "ntkcore/error_bound.hpp"
 #include "ntkcore/layer.hpp"
 #include "ntkcore/matrix_view.hpp"
 #include "ntkcore/network.hpp"
@@ -46,7 +47,8 @@ class Samples {
 
     // Direct: x̂/√2 of the 256 samples of a block, feature by feature; the last block is padded with zeros.
     [[nodiscard]] const T* panel(std::size_t block) const { return unit_.data() + block * kBlock * features_; }
-    // Product: the rows x̂ − c in strips of 128 bytes (tile/kernels.hpp), and each by itself: the row x̂ − c, padded with zeros to feature_stride(); the centre c; ½|x̂ − c|².
+    // Product: the rows x̂ − c in strips of 128 bytes (tile/kernels.hpp), and each by itself: the row x̂ − c, padded with
+    // zeros to feature_stride(); the centre c; ½|x̂ − c|².
     [[nodiscard]] const T* strips() const { return strips_.data(); }
     [[nodiscard]] const T* row(std::size_t i) const { return unit_.data() + i * feature_stride_; }
     [[nodiscard]] std::size_t feature_stride() const { return feature_stride_; }
@@ -57,10 +59,15 @@ class Samples {
     [[nodiscard]] const T* r(std::size_t m) const { return bias_[m].size() == 0 ? nullptr : bias_[m].data(); }
     [[nodiscard]] const T* s(std::size_t m) const { return bias_[m].size() == 0 ? nullptr : bias_[m].data() + padded_; }
     // 1 − √(A/q⁺), for very deep networks.
-    [[nodiscard]] const T* p(std::size_t m) const { return bias_[m].size() == 0 ? nullptr : bias_[m].data() + 2 * padded_; }
+    [[nodiscard]] const T* p(std::size_t m) const {
+        return bias_[m].size() == 0 ? nullptr : bias_[m].data() + 2 * padded_;
+    }
     // The tables of its activation, number t of sample i at [t·stride() + i].
     [[nodiscard]] const T* tables(std::size_t m) const { return tables_[m].data(); }
-    [[nodiscard]] std::size_t stride() const { return padded_; }
+    [[nodiscard]] std::size_t stride() const { return table_stride_; }
+    [[nodiscard]] std::size_t tables_count(std::size_t m) const { return tables_[m].size() / table_stride_; }
+    // How much the truncation of expansions up to hidden layer m matters, over all samples.
+    [[nodiscard]] const Sensitivity& sensitivity(std::size_t m) const { return sensitivity_[m]; }
 
     // For the wanted levels (index 0 … L−1, or 0 for the last one): √q^{ℓ+1} for Σ and Θ, σ_w √(E[σ²]/q^ℓ) for Σ̇.
     [[nodiscard]] const Scale<T>& scale(std::size_t level) const { return scale_[level]; }
@@ -83,6 +90,9 @@ class Samples {
 
     static constexpr std::size_t kBlock = 256;
 
+    // The variance q¹ that all samples have but for rounding errors, and have been given; 0 if they differ.
+    [[nodiscard]] const Scaled& common_variance() const { return common_; }
+
    private:
     // What is kept of a wanted level beside the scales.
     struct Kept {
@@ -103,13 +113,15 @@ class Samples {
     template <class In>
     void make_centred_rows(MatrixView<const In> x, int threads, const std::vector<UnitRow>& rows, const Samples* like);
 
-    std::size_t n_ = 0, padded_ = 0, features_ = 0, feature_stride_ = 0;
+    std::size_t n_ = 0, padded_ = 0, table_stride_ = 0, features_ = 0, feature_stride_ = 0;
     bool wide_ = false, any_zero_ = false, any_degenerate_ = false;
     Aligned<T> unit_, strips_, centre_, half_norm_;
     std::vector<Aligned<T>> bias_, tables_;  // per hidden layer
     std::vector<Scale<T>> scale_, dot_scale_;
     std::vector<Kept> kept_;
+    std::vector<Sensitivity> sensitivity_;  // per hidden layer
     std::vector<char> zero_input_;
+    Scaled common_;
 };
 
 // m·2^e as T, the largest finite number in place of infinity.

@@ -4,10 +4,24 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 
 namespace ntkcore {
+
+// std::frexp and std::ldexp without a call for ordinary numbers.
+inline double mantissa(double x, int& exponent) {
+    const auto bits = std::bit_cast<std::uint64_t>(x);
+    const int biased = static_cast<int>(bits >> 52 & 0x7FF);
+    if (biased == 0 || biased == 0x7FF) return std::frexp(x, &exponent);
+    exponent = biased - 1022;
+    return std::bit_cast<double>((bits & ~(std::uint64_t{0x7FF} << 52)) | std::uint64_t{1022} << 52);
+}
+inline double times_power(double x, int exponent) {
+    if (exponent < -1000 || exponent > 1000) return std::ldexp(x, std::clamp(exponent, -4000, 4000));
+    return x * std::bit_cast<double>(static_cast<std::uint64_t>(exponent + 1023) << 52);
+}
 
 struct Scaled {
     double hi = 0.0;  // 0, or in [½, 1]
@@ -17,15 +31,15 @@ struct Scaled {
     Scaled() = default;
     explicit Scaled(double high, std::int32_t exponent = 0, double low = 0.0) {
         int shift = 0;
-        hi = std::frexp(high, &shift);
+        hi = mantissa(high, shift);
         if (hi == 0.0) return;
-        lo = std::ldexp(low, -shift);
+        lo = times_power(low, -shift);
         e = exponent + shift;
     }
 
     [[nodiscard]] bool zero() const { return hi == 0.0; }
     // The nearest double: overflows to infinity and underflows to zero, as ldexp does.
-    [[nodiscard]] double value() const { return std::ldexp(hi + lo, std::clamp(e, -4000, 4000)); }
+    [[nodiscard]] double value() const { return times_power(hi + lo, e); }
 };
 
 inline Scaled operator*(Scaled a, Scaled b) {
@@ -43,7 +57,7 @@ inline Scaled operator+(Scaled a, Scaled b) {
     if (b.zero()) return a;
     if (a.e < b.e) std::swap(a, b);
     if (a.e - b.e > 120) return a;
-    const double down = std::ldexp(1.0, b.e - a.e);
+    const double down = times_power(1.0, b.e - a.e);
     const double x = b.hi * down;
     const double s = a.hi + x;
     const double part = s - a.hi;
@@ -66,9 +80,9 @@ inline double ratio(Scaled a, Scaled b) { return quotient(a, b).value(); }
 inline Scaled sqrt(Scaled a) {
     if (a.zero()) return a;
     const int odd = a.e & 1;
-    const double hi = std::ldexp(a.hi, odd);
+    const double hi = times_power(a.hi, odd);
     const double s = std::sqrt(hi);
-    const double rest = (std::fma(-s, s, hi) + std::ldexp(a.lo, odd)) / (2.0 * s);
+    const double rest = (std::fma(-s, s, hi) + times_power(a.lo, odd)) / (2.0 * s);
     const double sum = s + rest;
     return Scaled(sum, (a.e - odd) / 2, rest - (sum - s));
 }

@@ -21,8 +21,8 @@
 namespace ntkcore::tile::NTKCORE_ISA {
 namespace {
 
-// Chebyshev interpolation in c − kMid on [1, √2]. P: relative error 3e-9 and 2e-16. G = (sin φ − φ cos φ)·2/(π·s·w), for
-// the precise variant: 3e-17, and P 7e-18.
+// Chebyshev interpolation in c − kMid on [1, √2]. P: relative error 3e-9 and 2e-16. G = (sin φ − φ cos φ)·2/(π·s·w),
+// for the precise variant: 3e-17, and P 7e-18.
 constexpr double kMid = 1.2071067811865475;
 template <class T>
 struct AngleSeries;
@@ -33,18 +33,18 @@ struct AngleSeries<float> {
 };
 template <>
 struct AngleSeries<double> {
-    static constexpr double p[] = {0.94701308840990125136,    -0.23963022438831208262,    0.07297501530223545488,
-                                   -0.023833581682728473246,  0.0080758511865150228594,   -0.0027992966075669971247,
-                                   0.00098537341088731158255, -0.00035071352398181785138, 0.00012589337562388696917,
+    static constexpr double p[] = {0.94701308840990125136,     -0.23963022438831208262,    0.07297501530223545488,
+                                   -0.023833581682728473246,   0.0080758511865150228594,   -0.0027992966075669971247,
+                                   0.00098537341088731158255,  -0.00035071352398181785138, 0.00012589337562388696917,
                                    -0.00004621311340882966716, 0.000016789738471894020996};
 };
-constexpr double kPreciseP[] = {0.94701308840990124453,    -0.2396302243883025248,     0.07297501530224342371,
-                                -0.023833581687186798202,  0.0080758511850282401899,   -0.0027992960253385140659,
-                                0.00098537350796628856578, -0.0003507445566082771628,  0.00012589078854453270846,
+constexpr double kPreciseP[] = {0.94701308840990124453,      -0.2396302243883025248,    0.07297501530224342371,
+                                -0.023833581687186798202,    0.0080758511850282401899,  -0.0027992960253385140659,
+                                0.00098537350796628856578,   -0.0003507445566082771628, 0.00012589078854453270846,
                                 -0.000045489508847341055703, 0.00001681386774884152043, -6.1353182095034392599e-6};
-constexpr double kPreciseG[] = {0.61813617862313763217,     -0.088088635828516271884,   0.0066670094606963136227,
-                                0.0043367522210653377405,   -0.0036661537337349178458,  0.0020302400414306377616,
-                                -0.00098158282548511613306, 0.00044431199633608960113,  -0.00019350403875643580766,
+constexpr double kPreciseG[] = {0.61813617862313763217,     -0.088088635828516271884,    0.0066670094606963136227,
+                                0.0043367522210653377405,   -0.0036661537337349178458,   0.0020302400414306377616,
+                                -0.00098158282548511613306, 0.00044431199633608960113,   -0.00019350403875643580766,
                                 0.000082216706815135265557, -0.000035091112160603316805, 0.000014462335259433750488};
 
 template <class T, class C, std::size_t n>
@@ -97,9 +97,9 @@ void ab_relu_row(const LayerCall<T>& call) {
         const Vec<T> w = kSigned ? abs<T>(u) : u;
         const auto [a2, y, near] = angle<T, kPrecise>(w);
 
-        Vec<T> kappa0 = 2 - a2;          // 2κ̂₀
-        Vec<T> minus = near;             // 2(1 − κ̂₁)
-        Vec<T> plus{};                   // 2(1 + κ̂₁)
+        Vec<T> kappa0 = 2 - a2;  // 2κ̂₀
+        Vec<T> minus = near;     // 2(1 − κ̂₁)
+        Vec<T> plus{};           // 2(1 + κ̂₁)
         if constexpr (kRelu && kSigned) {
             const Bits<T> opposite = negative<T>(u);
             minus = opposite ? 2 - y : minus;
@@ -107,7 +107,8 @@ void ab_relu_row(const LayerCall<T>& call) {
         }
         if constexpr (!kRelu) {
             const Bits<T> opposite = negative<T>(u);
-            minus = opposite ? 2 * (2 - lambda) + 2 * (lambda - 1) * w - lambda * y : lambda * near + 2 * (1 - lambda) * w;
+            minus =
+                opposite ? 2 * (2 - lambda) + 2 * (lambda - 1) * w - lambda * y : lambda * near + 2 * (1 - lambda) * w;
             kappa0 = lambda * (opposite ? a2 : kappa0) + 2 * (1 - lambda);
             plus = opposite ? 2 * lambda + 2 * (1 - lambda) * w + lambda * y : 4 - minus;
         }
@@ -127,8 +128,10 @@ void ab_relu_row(const LayerCall<T>& call) {
             }
         }
         const auto times_half_r = [&](Vec<T> x) {
-            if constexpr (kPrecise) return T(0.5) * (x - x * far);
-            else return half_r * x;
+            if constexpr (kPrecise)
+                return T(0.5) * (x - x * far);
+            else
+                return half_r * x;
         };
         Vec<T> v = times_half_r(minus) + spread;  // 1 − ρ⁺
         Vec<T> o{};                               // 1 + ρ⁺

@@ -5,10 +5,10 @@
 
 #include "kernels.hpp"
 
-#define NTKCORE_DECLARE_ISA(isa)           \
-    namespace ntkcore::tile::isa {         \
-    extern const Kernels<float> kFloat;    \
-    extern const Kernels<double> kDouble;  \
+#define NTKCORE_DECLARE_ISA(isa)          \
+    namespace ntkcore::tile::isa {        \
+    extern const Kernels<float> kFloat;   \
+    extern const Kernels<double> kDouble; \
     }
 
 NTKCORE_DECLARE_ISA(baseline)

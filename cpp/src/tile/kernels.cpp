@@ -4,9 +4,20 @@
 #include <utility>
 
 #include "ab_relu.hpp"
+#include "curve.hpp"
+#include "erf.hpp"
+#include "expanded.hpp"
+#include "exponential.hpp"
+#include "gaussian.hpp"
+#include "gelu.hpp"
+#include "hermite.hpp"
+#include "mehler.hpp"
 #include "product.hpp"
+#include "rectified_monomial.hpp"
 #include "rows.hpp"
 #include "simd.hpp"
+#include "sinusoid.hpp"
+#include "step.hpp"
 
 namespace ntkcore::tile::NTKCORE_ISA {
 namespace {
@@ -16,6 +27,13 @@ namespace {
 template <class T>
 inline Vec<T> signed_versine(Vec<T> v, Vec<T> opposite) {
     return v > splat<T>(1) ? minus_abs<T>(opposite) : abs<T>(v);
+}
+
+// u and, where wanted, ρ of one vector of columns.
+template <class T>
+inline void store_start(T* u, T* rho, std::size_t j, Vec<T> value) {
+    store(u + j, value);
+    if (rho != nullptr) store(rho + j, flip<T>(1 - abs<T>(value), sign_bits<T>(value)));
 }
 
 // ½|x̂ ∓ x̂'|² of one row and one vector of columns.
@@ -31,35 +49,37 @@ inline Vec<T> half_distance(const StartDirect<T>& call, const T* x, std::size_t 
     return sum;
 }
 
-// N vectors of columns from j on. Few features: differences. More: the inner product, one operation per feature instead
-// of two, and differences where it is no longer accurate (within 26° of parallel or opposite).
-template <class T, std::size_t N, bool kDifferences>
-inline void start_columns(const StartDirect<T>& call, const T* x, std::size_t j) {
-    Vec<T> sum[N] = {};
+// Few features: the sum of squared differences, and of sums where the samples are nearly opposite.
+template <class T>
+inline void start_by_differences(const StartDirect<T>& call, const T* x, std::size_t j) {
+    const Vec<T> v = half_distance<T, false>(call, x, j);
+    Vec<T> opposite = 2 - v;
+    const Vec<T> limit = splat(T(1.75));
+    if (any_greater(v, limit)) opposite = v > limit ? half_distance<T, true>(call, x, j) : opposite;
+    store_start<T>(call.u, call.rho, j, signed_versine<T>(v, opposite));
+}
+
+// More features: the inner product, one operation per feature instead of two; differences (or sums) where it is no
+// longer accurate, within 26° of parallel (or opposite).
+template <class T, std::size_t N>
+inline void start_by_products(const StartDirect<T>& call, const T* x, std::size_t j) {
+    Vec<T> half_rho[N] = {};  // the features are x̂/√2
     for (std::size_t k = 0; k < call.features; ++k) {
         const Vec<T> a = splat(x[k * kPanel]);
         const T* b = call.col_panel + k * kPanel + j;
-        for (std::size_t n = 0; n < N; ++n) {
-            if constexpr (kDifferences) {
-                const Vec<T> d = a - load(b + n * kLanes<T>);
-                sum[n] += d * d;
-            } else {
-                sum[n] += a * load(b + n * kLanes<T>);
-            }
-        }
+        for (std::size_t n = 0; n < N; ++n) half_rho[n] += a * load(b + n * kLanes<T>);
     }
     for (std::size_t n = 0; n < N; ++n) {
         const std::size_t at = j + n * kLanes<T>;
-        Vec<T> v = sum[n];
-        if constexpr (!kDifferences) {
-            v = 1 - 2 * sum[n];
-            const Bits<T> near = v < splat<T>(T(0.1));
-            if (any<T>(near)) v = near ? half_distance<T, false>(call, x, at) : v;
+        const Vec<T> size = abs<T>(half_rho[n]);
+        const Bits<T> sign = sign_bits<T>(half_rho[n]);
+        Vec<T> w = 1 - 2 * size;
+        const Vec<T> limit = splat(T(0.45));
+        if (any_greater(size, limit)) {
+            const Vec<T> exact = sign != 0 ? half_distance<T, true>(call, x, at) : half_distance<T, false>(call, x, at);
+            w = size > limit ? exact : w;
         }
-        Vec<T> opposite = 2 - v;
-        const Bits<T> far = opposite < splat<T>(T(kDifferences ? 0.25 : 0.1));
-        if (any<T>(far)) opposite = far ? half_distance<T, true>(call, x, at) : opposite;
-        store(call.u + at, signed_versine<T>(v, opposite));
+        store_start<T>(call.u, call.rho, at, flip<T>(w, sign));
     }
 }
 
@@ -70,12 +90,11 @@ void start_direct(const StartDirect<T>& call) {
     const T* x = call.row_panel + call.row;
     std::size_t j = call.begin;
     if (call.features <= kFew) {
-        for (; j + kUnroll * kLanes<T> <= call.end; j += kUnroll * kLanes<T>) start_columns<T, kUnroll, true>(call, x, j);
-        for (; j < call.end; j += kLanes<T>) start_columns<T, 1, true>(call, x, j);
-    } else {
-        for (; j + kUnroll * kLanes<T> <= call.end; j += kUnroll * kLanes<T>) start_columns<T, kUnroll, false>(call, x, j);
-        for (; j < call.end; j += kLanes<T>) start_columns<T, 1, false>(call, x, j);
+        for (; j < call.end; j += kLanes<T>) start_by_differences<T>(call, x, j);
+        return;
     }
+    for (; j + kUnroll * kLanes<T> <= call.end; j += kUnroll * kLanes<T>) start_by_products<T, kUnroll>(call, x, j);
+    for (; j < call.end; j += kLanes<T>) start_by_products<T, 1>(call, x, j);
 }
 
 template <class T>
@@ -102,27 +121,22 @@ T refine(const StartProduct<T>& call, std::size_t column, bool opposite) {
 template <class T>
 void start_product(const StartProduct<T>& call) {
     // v carries an error of a few ε·(½|a|² + ½|a'|²), that is δv/√(2v) in the angle: below these limits too much.
-    constexpr T kNear = sizeof(T) == 4 ? T(0.1) : T(0.02);
+    constexpr T kNear = sizeof(T) == 4 ? T(0.2) : T(0.02);
     constexpr T kOpposite = T(0.25);
     for (std::size_t j = call.begin; j < call.end; j += kLanes<T>) {
         const Vec<T> size = call.half_norm_row + load(call.half_norm + j);
         const Vec<T> v = size - load(call.product + j);
         const Vec<T> opposite = T(2) - v;
         const Bits<T> doubtful = (v < kNear * size * size) | (opposite < splat<T>(kOpposite));
-        store(call.u + j, signed_versine<T>(v, opposite));
+        store_start<T>(call.u, call.rho, j, signed_versine<T>(v, opposite));
         if (any<T>(doubtful)) {
             for (std::size_t l = 0; l < kLanes<T> && j + l < call.columns; ++l) {
-                if (doubtful[l] != 0) call.u[j + l] = refine<T>(call, j + l, v[l] > 1);
+                if (doubtful[l] == 0) continue;
+                const T u = refine<T>(call, j + l, v[l] > 1);
+                call.u[j + l] = u;
+                if (call.rho != nullptr) call.rho[j + l] = __builtin_signbit(u) != 0 ? -(1 + u) : 1 - u;
             }
         }
-    }
-}
-
-template <class T>
-void correlation(const T* u, T* rho, std::size_t begin, std::size_t end) {
-    for (std::size_t j = begin; j < end; j += kLanes<T>) {
-        const Vec<T> x = load(u + j);
-        store(rho + j, flip<T>(T(1) - abs<T>(x), sign_bits<T>(x)));
     }
 }
 
@@ -169,14 +183,14 @@ inline void transpose_registers(Vec<T>* x) {
 }
 
 template <class T>
-void transpose(std::size_t m, std::size_t n, const T* in, std::ptrdiff_t in_stride, T* out,
-               std::ptrdiff_t out_stride) {
+void transpose(std::size_t m, std::size_t n, const T* in, std::ptrdiff_t in_stride, T* out, std::ptrdiff_t out_stride) {
     constexpr std::size_t L = kLanes<T>;
     constexpr auto step = static_cast<std::ptrdiff_t>(L);
     const auto scalar = [&](std::size_t i0, std::size_t i1, std::size_t j0, std::size_t j1) {
         for (std::size_t j = j0; j < j1; ++j) {
             T* to = out + static_cast<std::ptrdiff_t>(j) * out_stride;
-            for (std::size_t i = i0; i < i1; ++i) to[i] = in[static_cast<std::ptrdiff_t>(i) * in_stride + static_cast<std::ptrdiff_t>(j)];
+            for (std::size_t i = i0; i < i1; ++i)
+                to[i] = in[static_cast<std::ptrdiff_t>(i) * in_stride + static_cast<std::ptrdiff_t>(j)];
         }
     };
     const std::size_t whole_m = m / L * L;
@@ -212,8 +226,19 @@ void copy(std::size_t n, const T* in, T* out, bool past_cache) {
 }
 
 template <class T>
-constexpr Kernels<T> kTable = {{largest<T>, square_sum<T>, accumulate<T>, centred<T>}, start_direct<T>, product<T>, start_product<T>, {ab_relu<T>},  correlation<T>,
-                               store_sigma<T>,  store_theta<T>,   transpose<T>,  copy<T>,  stream_fence};
+constexpr Kernels<T> kTable = {{largest<T>, square_sum<T>, accumulate<T>, centred<T>},
+                               start_direct<T>,
+                               product<T>,
+                               start_product<T>,
+                               curve<T>,
+                               {ab_relu<T>, exponential<T>, exponential<T>, erf<T>, gelu<T>, mehler<T>, mehler<T>,
+                                sinusoid<T>, rectified_monomial<T>, step<T>, gaussian<T>, expanded<T>},
+                               store_sigma<T>,
+                               store_theta<T>,
+                               transpose<T>,
+                               copy<T>,
+                               stream_fence,
+                               hermite};
 
 }  // namespace
 

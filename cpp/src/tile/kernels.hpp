@@ -13,7 +13,7 @@
 
 namespace ntkcore::tile {
 
-constexpr std::size_t kFamilies = 1;
+constexpr std::size_t kFamilies = 12;
 constexpr std::size_t kPanel = 256;      // columns of a tile: width of a feature panel
 constexpr std::size_t kColumnStep = 16;  // the longest vector, in floats
 
@@ -27,6 +27,7 @@ struct StartDirect {
     std::size_t features;
     std::size_t begin, end;
     T* u;
+    T* rho;  // null, or receives ρ = ±(1 − |u|)
 };
 
 // u from a row of the product C = A Aᵀ of the centred unit rows a = x̂ − c: v = ½|a|² + ½|a'|² − C. Pairs whose v or
@@ -35,14 +36,15 @@ template <class T>
 struct StartProduct {
     const T* product;
     T half_norm_row;
-    const T* half_norm;  // of the columns
-    const T* row;               // a
-    const T* col_rows;          // a' of column 0; the next one is feature_stride further
-    const T* centre;            // c
-    std::size_t feature_stride; // features, padded with zeros to a multiple of kColumnStep
-    std::size_t columns;        // beyond them there is padding
+    const T* half_norm;          // of the columns
+    const T* row;                // a
+    const T* col_rows;           // a' of column 0; the next one is feature_stride further
+    const T* centre;             // c
+    std::size_t feature_stride;  // features, padded with zeros to a multiple of kColumnStep
+    std::size_t columns;         // beyond them there is padding
     std::size_t begin, end;
     T* u;
+    T* rho;  // null, or receives ρ
 };
 
 // One activation and the affine map behind it. Tables: number t of column j at tables[t·stride + j], of the row at
@@ -51,9 +53,9 @@ template <class T>
 struct LayerCall {
     std::size_t begin, end;
     T* u;
-    T* theta;  // null: Σ alone
+    T* theta;      // null: Σ alone
     T* theta_low;  // null, or what theta has lost to rounding (in very deep networks of one family)
-    T* dot;    // null, or receives ∂ρ̂/∂ρ, the dual of σ̇ times √(qq'/(E[σ²] E[σ'²]))
+    T* dot;        // null, or receives ∂ρ̂/∂ρ, the dual of σ̇ times √(qq'/(E[σ²] E[σ'²]))
     // √½·√(A/q⁺) and √½·σ_b/√q⁺ of the columns and of the row; null without bias (then 1 and 0)
     const T* r;
     const T* s;
@@ -69,6 +71,19 @@ struct LayerCall {
     std::size_t n_tables;
     const T* constants;
     bool nonnegative;  // ρ ≥ 0 is known for every pair
+    bool uniform;      // all samples have the same tables, r and s
+};
+
+// All layers at once, where ρ, D̂ and Θ/√(qq') after them are functions of θ = arccos ρ¹: Chebyshev series in 2θ/π − 1.
+// A series without terms is not wanted, and its state is left alone.
+template <class T>
+struct CurveCall {
+    std::size_t begin, end;
+    T* u;
+    T* theta;
+    T* dot;
+    const T *rho_series, *theta_series, *dot_series;
+    std::size_t rho_terms, theta_terms, dot_terms;
 };
 
 // out[j] = state·(scale_row·scale[j]) for the columns [first, last) of the panel; no padding is written.
@@ -81,9 +96,9 @@ struct StoreCall {
     T* out;  // the address of column 0 of the panel in the result's row
 };
 
-// Inner products of rows [i0, i1) and columns [j0, j1), written to product[(i − i0)·kPanel + (j − j0)] and padded to whole
-// strips of columns. Both operands are packed in strips of kStrip samples, feature by feature: sample i, feature k at
-// packed[(i / kStrip · features + k) · kStrip + i % kStrip]. i0 and j0 are multiples of kRowGroup and of kStrip.
+// Inner products of rows [i0, i1) and columns [j0, j1), written to product[(i − i0)·kPanel + (j − j0)] and padded to
+// whole strips of columns. Both operands are packed in strips of kStrip samples, feature by feature: sample i, feature
+// k at packed[(i / kStrip · features + k) · kStrip + i % kStrip]. i0 and j0 are multiples of kRowGroup and of kStrip.
 // Sums are taken in chunks of features and then added up, which rounds off much less than one long sum.
 template <class T>
 struct ProductCall {
@@ -101,11 +116,20 @@ constexpr std::size_t kRowGroup = 8;
 // Loops over the features of one sample x, in double whatever T is.
 template <class T>
 struct RowKernels {
-    T (*largest)(std::size_t n, const T* x);                                                 // max |x_k|
-    double (*square_sum)(std::size_t n, const T* x, double up, double down);                  // Σ (x_k·up·down)²
-    void (*accumulate)(std::size_t n, const T* x, double up, double down, double* total);     // total_k += x_k·up·down
+    T (*largest)(std::size_t n, const T* x);                                               // max |x_k|
+    double (*square_sum)(std::size_t n, const T* x, double up, double down);               // Σ (x_k·up·down)²
+    void (*accumulate)(std::size_t n, const T* x, double up, double down, double* total);  // total_k += x_k·up·down
     // a_k = x_k·up·down − centre_k
     void (*centred)(std::size_t n, const T* x, double up, double down, const double* centre, T* a);
+};
+
+// Of hermite.hpp; nodes a multiple of 32, degrees at most kHermiteDegrees.
+constexpr std::size_t kHermiteDegrees = 2048;
+struct HermiteCall {
+    std::size_t nodes, degrees;
+    const double *z, *start, *odd, *even;
+    const double *up, *back;
+    double* a;
 };
 
 template <class T>
@@ -114,10 +138,10 @@ struct Kernels {
     void (*start_direct)(const StartDirect<T>&);
     void (*product)(const ProductCall<T>&);
     void (*start_product)(const StartProduct<T>&);
+    void (*curve)(const CurveCall<T>&);
     void (*layer[kFamilies])(const LayerCall<T>&);  // by ntkcore::Family
-    void (*correlation)(const T* u, T* rho, std::size_t begin, std::size_t end);  // ρ = ±(1 − |u|)
-    void (*store_sigma)(const StoreCall<T>&);                                     // state = u
-    void (*store_theta)(const StoreCall<T>&);                                     // state = theta
+    void (*store_sigma)(const StoreCall<T>&);       // state = u
+    void (*store_theta)(const StoreCall<T>&);       // state = theta
     // out[j][i] = in[i][j] for a block of m × n, row strides in elements
     void (*transpose)(std::size_t m, std::size_t n, const T* in, std::ptrdiff_t in_stride, T* out,
                       std::ptrdiff_t out_stride);
@@ -125,6 +149,7 @@ struct Kernels {
     // before another thread reads them.
     void (*copy)(std::size_t n, const T* in, T* out, bool past_cache);
     void (*finish_copies)();
+    void (*hermite)(const HermiteCall&);  // in double, whatever T
 };
 
 struct Isa {

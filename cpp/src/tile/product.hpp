@@ -8,7 +8,7 @@
 namespace ntkcore::tile::NTKCORE_ISA {
 namespace {
 
-constexpr std::size_t kFeatureChunk = 128;  // short sums round off little, and a strip stays in the L1 cache
+constexpr std::size_t kFeatureChunk = 64;  // short sums round off little, and a strip stays in the L1 cache
 
 // c[r][·] (+)= Σ_k a[k][r] b[k][·] for kRowGroup rows and kVectors vectors, all in registers.
 template <class T, std::size_t kVectors>

@@ -189,4 +189,20 @@ inline bool any(Bits<T> mask) {
 #endif
 }
 
+// Is any lane of a greater than b?
+inline bool any_greater(Vec<float> a, Vec<float> b) {
+#if defined(__AVX512F__)
+    return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ) != 0;
+#else
+    return any<float>(a > b);
+#endif
+}
+inline bool any_greater(Vec<double> a, Vec<double> b) {
+#if defined(__AVX512F__)
+    return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_GT_OQ) != 0;
+#else
+    return any<double>(a > b);
+#endif
+}
+
 }  // namespace ntkcore::tile::NTKCORE_ISA

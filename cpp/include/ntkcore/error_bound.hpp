@@ -1,0 +1,89 @@
+// Upper bounds of the errors of kernels whose activations are expanded and truncated.
+//
+// With hats for truncated quantities, ρ the exact correlation of a pair, η ≥ |ρ̂ − ρ|, and for one layer α_k =
+// a_k/√E[σ²], τ = Σ_{k≥K} α_k², τ̇ = Σ_{k≥K} k α_k², χ = Σ k α_k², S = Σ_{k<K} k(k−1) α̂_k², the coefficients α̂ =
+// α/√(1−τ) of the truncated dual being scaled to Σ α̂² = 1, the triangle and Cauchy–Schwarz inequalities give for the
+// dual C and its slope D
+//   |Ĉ(ρ̂) − C(ρ)| ≤ √(χχ')/(1−τ) η + (1 − (1−τ)) + τ
+//   |D̂(ρ̂) − D(ρ)| ≤ √(SS') η + √(χχ') τ/(1−τ) + √(τ̇τ̇')      (τ, where it stands alone, the larger of the two)
+// and for ρ⁺ = r_i r_j C + s_i s_j and T⁺ = r_i r_j D T + ρ⁺, T = Θ/√(qq'), with |T_ij| ≤ √(T_ii T_jj), bounds of
+//   η = max |ρ̂ − ρ|,   ζ = max |T̂_ij − T_ij|/√(T_ii T_jj),   and  |D̂ − D|/√(χχ'),
+// in which every factor √(x_i x_j) is replaced by the largest x_i.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <vector>
+
+namespace ntkcore {
+
+// Of |K̂_ij − K_ij|/√(K_ii K_jj), for each of the kernels of a level.
+struct ErrorBound {
+    double sigma = 0.0;
+    double sigma_dot = 0.0;
+    double theta = 0.0;
+};
+
+// The largest, over all samples, of what the bounds above need of one hidden layer and the affine map behind it.
+struct Sensitivity {
+    bool expanded = false;
+    double tail = 0.0;           // τ
+    double share = 0.0;          // r²
+    double gain = 0.0;           // r² χ
+    double theta_gain = 0.0;     // r² χ T/T⁺
+    double theta_tail = 0.0;     // r² τ̇ T/T⁺
+    double theta_curve = 0.0;    // r² S T/T⁺
+    double slope_tail = 0.0;     // τ̇/χ
+    double slope_curve = 0.0;    // S/χ
+    double inverse_theta = 0.0;  // 1/T⁺
+
+    void include(const Sensitivity& other) {
+        expanded = expanded || other.expanded;
+        tail = std::max(tail, other.tail);
+        share = std::max(share, other.share);
+        gain = std::max(gain, other.gain);
+        theta_gain = std::max(theta_gain, other.theta_gain);
+        theta_tail = std::max(theta_tail, other.theta_tail);
+        theta_curve = std::max(theta_curve, other.theta_curve);
+        slope_tail = std::max(slope_tail, other.slope_tail);
+        slope_curve = std::max(slope_curve, other.slope_curve);
+        inverse_theta = std::max(inverse_theta, other.inverse_theta);
+    }
+};
+
+// Bounds at depth 1, 2, …, for arithmetic with rounding errors ε. `modulus[m]` of an exact layer m: its slope D changes
+// by at most √(χχ')·modulus·√η (0: it has no such bound, and 2√(χχ') is taken).
+[[nodiscard]] inline std::vector<ErrorBound> error_bounds(const std::vector<Sensitivity>& layers,
+                                                          const std::vector<double>& modulus, double epsilon) {
+    double eta = 8 * epsilon;
+    double zeta = eta;
+    std::vector<ErrorBound> bounds = {{eta, 0.0, zeta}};
+    const bool any = std::any_of(layers.begin(), layers.end(), [](const Sensitivity& s) { return s.expanded; });
+    for (std::size_t m = 0; m < layers.size(); ++m) {
+        const Sensitivity& s = layers[m];
+        if (!any) {  // closed forms throughout: rounding errors alone, which the engine keeps from growing
+            const double floor = 64 * epsilon;
+            bounds.push_back({floor, floor, floor});
+            continue;
+        }
+        const double scale = 1.0 / (1.0 - std::min(s.tail, 0.999));
+        const double slope_noise = 16 * epsilon;
+        double change, theta_change;  // of D, relative to √(χχ'); and its effect on T⁺
+        if (s.expanded) {
+            change = s.slope_curve * eta + s.tail * scale + s.slope_tail + slope_noise;
+            theta_change = s.theta_curve * eta + s.theta_gain * (s.tail * scale + slope_noise) + s.theta_tail;
+        } else {
+            change = modulus[m] > 0 ? std::min(2.0, modulus[m] * std::sqrt(eta)) : 2.0;
+            theta_change = s.theta_gain * change;
+        }
+        const double dual = s.gain * scale * eta + s.share * 2 * s.tail;
+        eta = std::min(2.0, dual + 16 * epsilon * (1 + s.gain));
+        zeta = s.theta_gain * scale * zeta + theta_change + eta * s.inverse_theta + 16 * epsilon;
+        zeta = std::min(zeta, 2.0 + 16 * epsilon);
+        bounds.push_back({eta, std::min(2.0, change), zeta});
+    }
+    return bounds;
+}
+
+}  // namespace ntkcore

@@ -1,0 +1,103 @@
+// Kernels of one angle. If all samples have the same variance (points of a sphere, standardised rows), or if nothing in
+// the network depends on it (homogeneous activations, no bias), ρ, D̂ and Θ/√(qq') behind all layers are functions of
+// the angle θ = arccos ρ¹, and analytic on [0, π]: θ takes away the square-root singularities that they have in ρ at
+// ±1. So they are tabulated once as Chebyshev series, whose length hardly grows with the depth.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <functional>
+#include <numbers>
+#include <vector>
+
+namespace ntkcore {
+
+struct Curve {
+    std::vector<double> rho, dot, theta;  // coefficients of T_k(2θ/π − 1); empty where not wanted
+    double error = 0.0;                   // the largest deviation found at the check points, relative to the maximum
+    double slope = 0.0;                   // the largest change per radian between check points, relative to the maximum
+};
+
+// f(angles, rho, dot, theta) writes the three functions at the given angles.
+using AtAngles = std::function<void(const std::vector<double>&, double*, double*, double*)>;
+
+namespace detail {
+
+// Chebyshev coefficients of the interpolant of y at the points cos(π(j+½)/n), cut where only
+// rounding errors follow.
+inline std::vector<double> chebyshev(const std::vector<double>& y, double tolerance) {
+    const std::size_t n = y.size();
+    std::vector<double> cosines(4 * n);
+    for (std::size_t i = 0; i < 4 * n; ++i) {
+        cosines[i] = std::cos(std::numbers::pi * static_cast<double>(i) / static_cast<double>(2 * n));
+    }
+    std::vector<double> c(n);
+    double largest = 0.0;
+    for (std::size_t k = 0; k < n; ++k) {
+        double sum = 0.0;
+        for (std::size_t j = 0; j < n; ++j) sum += y[j] * cosines[k * (2 * j + 1) % (4 * n)];
+        c[k] = (k == 0 ? 1.0 : 2.0) * sum / static_cast<double>(n);
+    }
+    for (const double value : y) largest = std::fmax(largest, std::fabs(value));
+    std::size_t terms = n;
+    while (terms > 1 && std::fabs(c[terms - 1]) <= 0.2 * tolerance * largest) --terms;
+    c.resize(terms);
+    return c;
+}
+
+inline double clenshaw(const std::vector<double>& c, double x) {
+    double sum = 0.0, later = 0.0;
+    for (std::size_t k = c.size(); k-- > 1;) {
+        const double next = 2 * x * sum + (c[k] - later);
+        later = sum;
+        sum = next;
+    }
+    return x * sum + (c[0] - later);
+}
+
+}  // namespace detail
+
+// The shortest series that reach the tolerance, relative to the maximum of each function; no series (rho, dot and theta
+// empty) if `most` terms are not enough.
+[[nodiscard]] inline Curve tabulate(const AtAngles& f, double tolerance, std::size_t most) {
+    std::vector<double> checks(101);  // between the nodes, and at both ends
+    for (std::size_t i = 0; i < checks.size(); ++i) {
+        const double t = static_cast<double>(i) / 100.0;
+        checks[i] = std::numbers::pi * t * t;  // denser where the samples are close
+    }
+    std::vector<double> exact(3 * checks.size());
+    f(checks, exact.data(), exact.data() + checks.size(), exact.data() + 2 * checks.size());
+    for (std::size_t n = 32; n <= most; n *= 2) {
+        std::vector<double> angles(n);
+        for (std::size_t j = 0; j < n; ++j) {
+            const double x = std::cos(std::numbers::pi * (static_cast<double>(j) + 0.5) / static_cast<double>(n));
+            angles[j] = 0.5 * std::numbers::pi * (1 + x);
+        }
+        std::vector<double> values[3] = {std::vector<double>(n), std::vector<double>(n), std::vector<double>(n)};
+        f(angles, values[0].data(), values[1].data(), values[2].data());
+        Curve curve;
+        std::vector<double>* series[3] = {&curve.rho, &curve.dot, &curve.theta};
+        bool reached = true;
+        for (std::size_t s = 0; s < 3 && reached; ++s) {
+            *series[s] = detail::chebyshev(values[s], tolerance);
+            reached = 4 * series[s]->size() <= 3 * n;  // else the cut part says nothing about what is missing
+            double size = 0.0, gap = 0.0;
+            for (std::size_t i = 0; i < checks.size(); ++i) {
+                const double value = exact[s * checks.size() + i];
+                size = std::fmax(size, std::fabs(value));
+                gap = std::fmax(gap,
+                                std::fabs(detail::clenshaw(*series[s], 2 * checks[i] / std::numbers::pi - 1) - value));
+            }
+            reached = reached && gap <= 3 * tolerance * size;
+            if (size > 0) curve.error = std::fmax(curve.error, gap / size);
+            for (std::size_t i = 1; i < checks.size() && size > 0; ++i) {
+                const double* at = exact.data() + s * checks.size() + i;
+                curve.slope = std::fmax(curve.slope, std::fabs(at[0] - at[-1]) / (size * (checks[i] - checks[i - 1])));
+            }
+        }
+        if (reached) return curve;
+    }
+    return {};
+}
+
+}  // namespace ntkcore

@@ -1,0 +1,58 @@
+#include "layers/arcsine.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "layers/special.hpp"
+#include "tile/tables.hpp"
+
+namespace ntkcore {
+
+using namespace tile;
+
+template <class T>
+ArcsineOf arcsine_of(Scaled q) {
+    constexpr double kLargest = sizeof(T) == sizeof(float) ? 1e14 : 1e30;
+    ArcsineOf of{};
+    of.q = std::clamp(q.value(), kSmallest<T>, kLargest);
+    of.tau = 1.0 / (1.0 + of.q);
+    of.u = of.q * of.tau;
+    of.cos = std::sqrt(of.tau * (1.0 + of.u));
+    of.alpha = std::atan2(of.u, of.cos);
+    return of;
+}
+
+// With t = tan α/2 = u/(1 + cos α): α = 2 atan t, u = 2t/(1+t²), hence α − u = 2t³[(atan t − t)/t³ + 1/(1+t²)].
+double arcsine_cubic(const ArcsineOf& of) {
+    const double k = 1.0 / (1.0 + of.cos);
+    const double z = of.u * of.u * k * k;
+    double rest = 0.0;  // (atan t − t)/t³ + 1/(1+t²) = Σ (−z)^m (1 − 1/(2m+3))
+    if (z < 0.04) {
+        for (int m = 14; m >= 0; --m) rest = (1.0 - 1.0 / (2.0 * m + 3.0)) - z * rest;
+    } else {
+        const double t = std::sqrt(z);
+        rest = (std::atan(t) - t) / (t * z) + 1.0 / (1.0 + z);
+    }
+    return 2.0 * k * k * k * rest;
+}
+
+template <class T>
+void write_arcsine(const ArcsineOf& of, T* tables, std::size_t stride) {
+    const double beta = std::atan2(of.cos, of.u);
+    const auto put = [&](std::size_t table, double value) { tables[table * stride] = static_cast<T>(value); };
+    put(kQ, of.q);
+    put(kTau, of.tau);
+    put(kRootU, std::sqrt(of.u));
+    put(kCos, of.cos);
+    put(kSinHalf, std::sin(0.5 * of.alpha));
+    put(kCosHalf, std::cos(0.5 * of.alpha));
+    put(kSinHalfBeta, std::sin(0.5 * beta));
+    put(kCosHalfBeta, std::cos(0.5 * beta));
+}
+
+template ArcsineOf arcsine_of<float>(Scaled);
+template ArcsineOf arcsine_of<double>(Scaled);
+template void write_arcsine(const ArcsineOf&, float*, std::size_t);
+template void write_arcsine(const ArcsineOf&, double*, std::size_t);
+
+}  // namespace ntkcore

@@ -1,0 +1,24 @@
+// The tables that erf and gelu share; see tile/tables.hpp and tile/arcsine.hpp.
+#pragma once
+
+#include <cstddef>
+
+#include "ntkcore/scaled.hpp"
+
+namespace ntkcore {
+
+// u = Q/(1+Q) = sin α, for Q within a range where no pair formula underflows in T.
+struct ArcsineOf {
+    double q, tau, u, cos, alpha;
+};
+template <class T>
+[[nodiscard]] ArcsineOf arcsine_of(Scaled q);
+
+// (α − u)/u³
+[[nodiscard]] double arcsine_cubic(const ArcsineOf& of);
+
+// Writes the tables of ArcsineTable to tables[t·stride].
+template <class T>
+void write_arcsine(const ArcsineOf& of, T* tables, std::size_t stride);
+
+}  // namespace ntkcore

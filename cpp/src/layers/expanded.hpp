@@ -1,0 +1,104 @@
+// Any σ by its Hermite expansion. Tables: the coefficients ã_k, scaled to Σ ã_k² = 1, of the degrees of σ's parity.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "ntkcore/layer.hpp"
+#include "tile/expanded_tables.hpp"
+
+namespace ntkcore {
+
+template <class T>
+class ExpandedLayer final : public Layer<T> {
+   public:
+    explicit ExpandedLayer(std::shared_ptr<const Expandable> what) : what_(std::move(what)) {
+        if (what_ == nullptr) throw std::invalid_argument("an expanded activation needs a function");
+    }
+
+    [[nodiscard]] Family family() const override { return Family::expanded; }
+    [[nodiscard]] std::size_t tables() const override { return terms_; }
+    void limit(std::size_t terms) override { limit_ = std::max<std::size_t>(2, terms); }
+
+    // Samples that are compared with each other are prepared one after the other; the number of terms never falls.
+    void prepare(const Scaled* q, std::size_t n, int threads) override {
+        expansion_ = expand(*what_, q, n, tolerance(), terms_, limit_, threads);
+        base_ = q;
+        terms_ = expansion_.terms;
+        capped_ = capped_ || expansion_.capped;
+        largest_.resize(terms_, 0.0);
+        double constant = 1.0;
+        for (std::size_t v = 0; v < expansion_.moments.size(); ++v) {
+            const double* a = expansion_.coefficients.data() + v * terms_;
+            for (std::size_t t = 0; t < terms_; ++t) largest_[t] = std::max(largest_[t], a[t] * a[t]);
+            constant = std::min(constant, expansion_.parity == Parity::odd ? 0.0 : a[0] * a[0]);
+        }
+        near_ = near_ || constant > 0.5;
+    }
+    void release() override {
+        expansion_.coefficients = {};
+        expansion_.distinct = {};
+    }
+
+    void tabulate(const Scaled* q, std::size_t n, T* tables, std::size_t stride, Moments* moments) const override {
+        const auto first = static_cast<std::size_t>(q - base_);
+        for (std::size_t i = 0; i < n; ++i) {
+            const std::size_t v = expansion_.distinct[first + i];
+            const double* a = expansion_.coefficients.data() + v * terms_;
+            for (std::size_t t = 0; t < terms_; ++t) tables[t * stride + i] = static_cast<T>(a[t]);
+            moments[i] = expansion_.moments[v];
+        }
+    }
+
+    [[nodiscard]] Truncation truncation(std::size_t i) const override {
+        return expansion_.truncation[expansion_.distinct[i]];
+    }
+    [[nodiscard]] bool capped() const override { return capped_; }
+    [[nodiscard]] std::size_t degree() const override {
+        if (expansion_.parity == Parity::none) return terms_ - 1;
+        return 2 * terms_ - (expansion_.parity == Parity::odd ? 1 : 2);
+    }
+
+    // Parity; whether most pairs come out nearly parallel; then, for |ρ| up to 1/128, 2/128, …, 1, how many terms leave
+    // a remainder below the rounding error: Σ_{k≥n} k c_k |ρ|^{k−1} with c_k the largest ã_k².
+    [[nodiscard]] std::vector<T> constants() const override {
+        std::vector<T> result = {static_cast<T>(static_cast<int>(expansion_.parity)), static_cast<T>(near_ ? 1 : 0)};
+        const bool both = expansion_.parity == Parity::none;
+        for (std::size_t b = 1; b <= tile::kExpandedBuckets; ++b) {
+            const double rho = static_cast<double>(b) / static_cast<double>(tile::kExpandedBuckets);
+            const double enough = std::numeric_limits<T>::epsilon() / 16;
+            double sum = 0.0;
+            std::size_t n = largest_.size();
+            while (n > 1) {
+                const std::size_t k = both ? n - 1 : 2 * (n - 1) + (expansion_.parity == Parity::odd ? 1 : 0);
+                sum += static_cast<double>(k) * largest_[n - 1] * std::pow(rho, static_cast<double>(k) - 1.0);
+                if (sum > enough) break;
+                --n;
+            }
+            result.push_back(static_cast<T>(n));
+        }
+        return result;
+    }
+
+   private:
+    // Both tails of each layer; the errors of the layers add up.
+    [[nodiscard]] double tolerance() const {
+        const double rtol = what_->rtol > 0 ? what_->rtol : (std::numeric_limits<T>::digits > 30 ? 1e-10 : 1e-6);
+        return std::max(rtol / 3, 1e-13);
+    }
+
+    std::shared_ptr<const Expandable> what_;
+    Expansion expansion_;
+    const Scaled* base_ = nullptr;
+    std::size_t terms_ = 0;
+    std::size_t limit_ = std::numeric_limits<std::size_t>::max();
+    bool capped_ = false, near_ = false;
+    std::vector<double> largest_;
+};
+
+}  // namespace ntkcore

@@ -1,0 +1,66 @@
+#include "layers/sinusoid.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "layers/special.hpp"
+#include "tile/tables.hpp"
+
+namespace ntkcore {
+
+using namespace tile;
+
+template <class T>
+std::size_t SinusoidLayer<T>::tables() const {
+    return kSinusoidTables;
+}
+
+template <class T>
+void SinusoidLayer<T>::tabulate(const Scaled* q, std::size_t n, T* tables, std::size_t stride, Moments* moments) const {
+    for (std::size_t i = 0; i < n; ++i) {
+        const auto put = [&](std::size_t table, double value) { tables[table * stride + i] = static_cast<T>(value); };
+        const Scaled exact = square(b_) * q[i];
+        // Q; a vanishing one only enters as Q/f_o
+        const double root = std::clamp(sqrt(exact).value(), 1.0 / kLargestRoot<T>, kLargestRoot<T>);
+        const double q2 = root * root;
+        // F_o = ½(1 − e^{−2Q²}), F_e = ½(1 + e^{−2Q²}), and E = a² (o² F_o + e² F_e)
+        const double odd = -0.5 * std::expm1(-2.0 * q2);
+        const double even = 1.0 + 0.5 * std::expm1(-2.0 * q2);
+        const Scaled odd_exact = exact.value() < 1e-100 ? exact : Scaled(odd);
+        const Scaled odd_part = square(odd_) * odd_exact;
+        const Scaled even_part = even * square(even_);
+        const Scaled e = odd_part + even_part;
+        const double odd_weight = e.zero() ? 1.0 : std::sqrt(ratio(odd_part, e));
+        const double even_weight = e.zero() ? 0.0 : std::sqrt(ratio(even_part, e));
+        const Scaled slope = square(odd_) * Scaled(even) + square(even_) * odd_exact;
+        moments[i] = {square(a_) * e, square(a_) * square(b_) * slope, a_ * b_ * odd_ * std::exp(-0.5 * root * root)};
+
+        const auto rounded = static_cast<double>(static_cast<T>(root));
+        put(kSinQ, root);
+        put(kSinQLow, root - rounded);
+        put(kSinQ2, q2);
+        put(kFaded, std::exp(-root * root));
+        put(kFade, -0.5 * std::expm1(-root * root));
+        put(kOddHalfRoot, std::sqrt(0.5 * odd));
+        put(kOddInverse, 1.0 / std::sqrt(odd));
+        put(kOddSlope, odd_weight * root / std::sqrt(odd));
+        put(kEvenHalfRoot, std::sqrt(0.5 * even));
+        put(kEvenInverse, 1.0 / std::sqrt(even));
+        put(kEvenSlope, even_weight * root / std::sqrt(even));
+        put(kOddPart, odd_weight);
+        put(kEvenPart, even_weight);
+        // The linear part's share of the odd one: 1/S, S = sinh(Q²)/Q² = 1 + z s, s = (sinh x − x)/x³ at x² = z = Q⁴
+        const double unit = std::min(q2, 1.0);
+        const double z = unit * unit;
+        const double s = sinh_cubic(z);
+        put(kUnitQ, std::sqrt(unit));
+        put(kSinLinear, 1.0 / std::sqrt(1.0 + z * s));
+        put(kSinRest, unit * std::sqrt(s / (1.0 + z * s)));
+        put(kSinCubic, 1.0 / std::sqrt(s));
+    }
+}
+
+template class SinusoidLayer<float>;
+template class SinusoidLayer<double>;
+
+}  // namespace ntkcore
