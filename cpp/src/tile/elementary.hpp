@@ -10,18 +10,18 @@ namespace {
 
 // Σ c_k t^k, by halves (Estrin): as many operations as Horner's scheme and a few squares, but a short chain of them.
 // The long formulas of this folder are bound by latency.
-template <class T, class C, std::size_t n, std::size_t first, std::size_t count>
-inline Vec<T> partial_polynomial(const C (&c)[n], const Vec<T>* powers) {
+template <class T, class C, std::size_t first, std::size_t count>
+inline Vec<T> partial_polynomial(const C* c, const Vec<T>* powers) {
     if constexpr (count == 1) {
         return splat(static_cast<T>(c[first]));
     } else {
         constexpr std::size_t half = count > 16 ? 16 : count > 8 ? 8 : count > 4 ? 4 : count > 2 ? 2 : 1;
         constexpr std::size_t level = half == 16 ? 4 : half == 8 ? 3 : half == 4 ? 2 : half == 2 ? 1 : 0;
-        const Vec<T> low = partial_polynomial<T, C, n, first, half>(c, powers);
+        const Vec<T> low = partial_polynomial<T, C, first, half>(c, powers);
         if constexpr (count - half == 1) {
             return powers[level] * static_cast<T>(c[first + half]) + low;
         } else {
-            return partial_polynomial<T, C, n, first + half, count - half>(c, powers) * powers[level] + low;
+            return partial_polynomial<T, C, first + half, count - half>(c, powers) * powers[level] + low;
         }
     }
 }
@@ -30,7 +30,7 @@ inline Vec<T> polynomial(const C (&c)[n], Vec<T> t) {
     static_assert(n <= 32);
     Vec<T> powers[5] = {t};
     for (std::size_t k = 1; k < 5; ++k) powers[k] = powers[k - 1] * powers[k - 1];
-    return partial_polynomial<T, C, n, 0, n>(c, powers);
+    return partial_polynomial<T, C, 0, n>(c, powers);
 }
 template <class T>
 inline Vec<T> minimum(Vec<T> a, Vec<T> b) {
@@ -136,7 +136,7 @@ template <>
 struct AtanSeries<float> {
     static constexpr float wide[] = {-3.333333e-01F, 1.999972e-01F,   -1.4278187e-01F, 1.10308364e-01F, -8.6457595e-02F,
                                      6.2270883e-02F, -3.5604946e-02F, 1.3346869e-02F,  -2.347436e-03F};
-    static constexpr float middle[] = {-0.333333322193F, 0.199997284925F,  -0.142748701678F,
+    static constexpr float middle[] = {-0.333333322193F, 0.199997284925F,   -0.142748701678F,
                                        0.109498727582F,  -0.0796980892842F, 0.0379625710996F};
     static constexpr float narrow[] = {-0.333333325059F, 0.199995566272F, -0.142483810935F, 0.100927882165F};
 };
@@ -152,16 +152,20 @@ struct AtanSeries<double> {
                                         0.11111110626855082709,   -0.090908932382343372808, 0.076919997958356963745,
                                         -0.066628453952758313597, 0.058507549515939982601,  -0.05085426140079975847,
                                         0.040785773306610108499,  -0.025658122041536404467, 0.0088641101854247941126};
-    static constexpr double narrow[] = {-0.33333333333333311713,  0.19999999999953760379,   -0.14285714269469157804,
-                                        0.11111108933188246937,   -0.09090765332615302487,  0.076871319495601077892,
+    static constexpr double narrow[] = {-0.33333333333333311713,  0.19999999999953760379,  -0.14285714269469157804,
+                                        0.11111108933188246937,   -0.09090765332615302487, 0.076871319495601077892,
                                         -0.065625288077964298045, 0.047674930321348709463};
 };
 
-// (atan t − t)/t³ for 0 ≤ t ≤ 1 and z = t².
+// (atan t − t)/t³ for 0 ≤ t ≤ 1 and z = t². The series is the shortest for all z of a row so far: a branch that changes
+// twice at most, and so costs nothing.
+enum class AtanRange { narrow, middle, wide };
 template <class T>
-inline Vec<T> atan_series(Vec<T> z) {
-    if (!any<T>(z > splat(T(0.06)))) return polynomial<T>(AtanSeries<T>::narrow, z);
-    if (!any<T>(z > splat(T(0.3)))) return polynomial<T>(AtanSeries<T>::middle, z);
+inline Vec<T> atan_series(Vec<T> z, AtanRange& range) {
+    if (range == AtanRange::narrow && any<T>(z > splat(T(0.06)))) range = AtanRange::middle;
+    if (range == AtanRange::middle && any<T>(z > splat(T(0.3)))) range = AtanRange::wide;
+    if (range == AtanRange::narrow) return polynomial<T>(AtanSeries<T>::narrow, z);
+    if (range == AtanRange::middle) return polynomial<T>(AtanSeries<T>::middle, z);
     return polynomial<T>(AtanSeries<T>::wide, z);
 }
 
