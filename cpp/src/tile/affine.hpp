@@ -65,24 +65,15 @@ void affine_row(const LayerCall<T>& call) {
     T* const theta = call.theta;
     T* const dot = call.dot;
     const std::size_t end = call.end;
-    // In passes: the formula of the family, in one or two, and the affine map. Each is a long chain of operations; the
-    // shorter the chain, the more columns the processor works on at the same time.
-    constexpr bool kPrepared = requires { &F::prepare; };
+    // In two passes: the formula of the family, and the affine map. Each is a long chain of operations, and the shorter
+    // the chain, the more columns the processor works on at the same time.
     alignas(64) T buffer[3][kPanel];
-    if constexpr (kPrepared) {
-        for (std::size_t j = call.begin; j < end; j += kLanes<T>) family.prepare(j, abs<T>(load(u_row + j)), buffer);
-    }
     for (std::size_t j = call.begin; j < end; j += kLanes<T>) {
         const Vec<T> u = load(u_row + j);
         const Vec<T> w = kSigned ? abs<T>(u) : u;
         Bits<T> opposite{};
         if constexpr (kSigned) opposite = negative<T>(u);
-        Dual<T> dual;
-        if constexpr (kPrepared) {
-            dual = family.template dual<kSigned>(j, w, opposite, buffer);
-        } else {
-            dual = family.template dual<kSigned>(j, w, opposite);
-        }
+        const Dual<T> dual = family.template dual<kSigned>(j, w, opposite);
         store(buffer[0] + j, dual.mu);
         if constexpr (kOpposite) store(buffer[1] + j, dual.nu);
         store(buffer[2] + j, dual.slope);

@@ -33,7 +33,7 @@ struct ArcsineRow {
           sin_half_beta(tables.row(kSinHalfBeta)),
           cos_half_beta(tables.row(kCosHalfBeta)) {}
 
-    [[nodiscard, gnu::always_inline]] Arcsine<T> pair(std::size_t j, Vec<T> w) const {
+    [[nodiscard]] Arcsine<T> pair(std::size_t j, Vec<T> w) const {
         Arcsine<T> a;
         const Vec<T> tau_j = tables.column(kTau, j);
         const Vec<T> sb = tables.column(kSinHalfBeta, j);

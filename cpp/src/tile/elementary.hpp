@@ -157,15 +157,11 @@ struct AtanSeries<double> {
                                         -0.065625288077964298045, 0.047674930321348709463};
 };
 
-// (atan t − t)/t³ for 0 ≤ t ≤ 1 and z = t². The series is the shortest for all z of a row so far: a branch that changes
-// twice at most, and so costs nothing.
-enum class AtanRange { narrow, middle, wide };
+// (atan t − t)/t³ for 0 ≤ t ≤ 1 and z = t².
 template <class T>
-inline Vec<T> atan_series(Vec<T> z, AtanRange& range) {
-    if (range == AtanRange::narrow && any<T>(z > splat(T(0.06)))) range = AtanRange::middle;
-    if (range == AtanRange::middle && any<T>(z > splat(T(0.3)))) range = AtanRange::wide;
-    if (range == AtanRange::narrow) return polynomial<T>(AtanSeries<T>::narrow, z);
-    if (range == AtanRange::middle) return polynomial<T>(AtanSeries<T>::middle, z);
+inline Vec<T> atan_series(Vec<T> z) {
+    if (!any<T>(z > splat(T(0.06)))) return polynomial<T>(AtanSeries<T>::narrow, z);
+    if (!any<T>(z > splat(T(0.3)))) return polynomial<T>(AtanSeries<T>::middle, z);
     return polynomial<T>(AtanSeries<T>::wide, z);
 }
 

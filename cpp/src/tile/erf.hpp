@@ -27,40 +27,37 @@ struct Erf {
         if constexpr (kConstantPart) odd = row.tables.row(kOdd), constant = row.tables.row(kConstant);
     }
 
-    // tan B/2, negative where the dual is split; ℓℓ'/cos x̂
-    void prepare(std::size_t j, Vec<T> w, T (*buffer)[kPanel]) const {
+    template <bool kSigned>
+    [[nodiscard]] Dual<T> dual(std::size_t j, Vec<T> w, Bits<T> opposite) const {
         Arcsine<T> a = row.pair(j, w);
         const Vec<T> root_uj = row.tables.column(kRootU, j);
         const Vec<T> larger_u = maximum<T>(splat(u), root_uj * root_uj);
+        const Vec<T> half_root_j = row.tables.column(kHalfRoot, j);
+        const Vec<T> dh = half_root - half_root_j;
         // d is set against the table √α: where u is small, it is derived from it, so that their roundings agree.
         const Bits<T> small = larger_u < splat(T(0.0625));
         if (any<T>(small)) {
-            const Vec<T> half_root_j = row.tables.column(kHalfRoot, j);
-            const Vec<T> x = 2 * (half_root - half_root_j) * (half_root + half_root_j);  // ½(α − α')
+            const Vec<T> x = 2 * dh * (half_root + half_root_j);  // ½(α − α')
             const Vec<T> y = x * x;
-            const Vec<T> sine = x - x * y * (T(1.0 / 6) - y * (T(1.0 / 120) - y * (T(1.0 / 5040) - y * T(1.0 / 362880))));
+            const Vec<T> sine =
+                x - x * y * (T(1.0 / 6) - y * (T(1.0 / 120) - y * (T(1.0 / 5040) - y * T(1.0 / 362880))));
             a.d = small ? 2 * a.cos_m * sine : a.d;
         }
+        const Vec<T> dd = a.d * a.d;
         const Vec<T> g = a.d1 * a.product;
         const Vec<T> inverse = 1 / (g * a.cos_x);
-        const Vec<T> t = ((a.d * a.d + 2 * a.p_uu * a.d1) * a.cos_x) * inverse;
+        const Vec<T> t = ((dd + 2 * a.p_uu * a.d1) * a.cos_x) * inverse;  // tan B/2
+        const Vec<T> inverse_cos = g * inverse;
+        const Vec<T> z = t * t;
+        const Vec<T> half_b = t + t * z * atan_series<T>(z);
+        Vec<T> mu = (half_b - dh * dh) * (inverse_root * row.tables.column(kInverseRoot, j));
+        const Vec<T> ll = linear * row.tables.column(kLinear, j);
+
         const Vec<T> reach = minimum<T>(8 * larger_u, splat(T(0.9)));
         const Bits<T> bracket = (abs<T>(a.d) < reach * larger_u) & (larger_u > splat(kSmall));
-        store(buffer[0] + j, bracket ? t : minus_abs<T>(t));
-        store(buffer[2] + j, linear * row.tables.column(kLinear, j) * (g * inverse));
-    }
+        if (any<T>(~bracket)) mu = bracket ? mu : split(j, w, a, ll);
 
-    template <bool kSigned>
-    [[nodiscard]] Dual<T> dual(std::size_t j, Vec<T> w, Bits<T> opposite, const T (*buffer)[kPanel]) const {
-        const Vec<T> t = load(buffer[0] + j);
-        const Vec<T> dh = half_root - row.tables.column(kHalfRoot, j);
-        const Vec<T> z = t * t;
-        const Vec<T> half_b = t + t * z * atan_series<T>(z, range);
-        Vec<T> mu = (half_b - dh * dh) * (inverse_root * row.tables.column(kInverseRoot, j));
-        const Bits<T> apart = negative<T>(t);
-        if (any<T>(apart)) mu = apart ? split(j, w) : mu;
-
-        Vec<T> slope = load(buffer[2] + j);
+        Vec<T> slope = ll * inverse_cos;
         Vec<T> nu = 2 - mu;
         if constexpr (kSigned) {
             const Vec<T> near = mu;
@@ -81,10 +78,8 @@ struct Erf {
         return {mu, nu, slope};
     }
 
-    [[nodiscard]] Vec<T> split(std::size_t j, Vec<T> w) const {
+    [[nodiscard]] Vec<T> split(std::size_t j, Vec<T> w, const Arcsine<T>& a, Vec<T> ll) const {
         const Tables<T>& tables = row.tables;
-        const Arcsine<T> a = row.pair(j, w);
-        const Vec<T> ll = linear * tables.column(kLinear, j);
         const Vec<T> kappa = a.rho / (1 + a.cos_x);
         const Vec<T> t = kappa * a.root_uu;  // tan x̂/2
         const Vec<T> z = t * t;
@@ -97,7 +92,6 @@ struct Erf {
     }
 
     ArcsineRow<T> row;
-    mutable AtanRange range = AtanRange::narrow;
     T u, half_root, inverse_root, linear, odd = 1, constant = 0;
 };
 

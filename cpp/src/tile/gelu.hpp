@@ -47,7 +47,7 @@ struct Gelu {
 
         const Vec<T> z = t * t;
         const Vec<T> twice_t = 2 * t;
-        const Vec<T> b = twice_t + twice_t * z * atan_series<T>(z, range);
+        const Vec<T> b = twice_t + twice_t * z * atan_series<T>(z);
         const Vec<T> sin_b = twice_t / (1 + z);
         const Vec<T> x = (half_alpha + tables.column(kHalfAlpha, j)) - b;
         const Vec<T> cos_sum = a.cos_m * a.cos_x - a.sin_m * a.sin_x;
@@ -81,7 +81,6 @@ struct Gelu {
     }
 
     ArcsineRow<T> row;
-    mutable AtanRange range = AtanRange::narrow;
     T half_alpha, even, root_f, inverse_root_f, slope, root_cos;
 };
 
