@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
 
 from . import _validation as check
 from .activations import Activation
@@ -33,6 +32,13 @@ __all__ = [
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Function: TypeAlias = Callable[[Any], Any]
+
+
+def expit(x: Any) -> Any:
+    """Return 1/(1 + e^−x); SciPy's special functions take as long to import as all the rest, so not before."""
+    from scipy.special import expit as logistic
+
+    return logistic(x)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

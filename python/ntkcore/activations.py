@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from . import _formulas
 from . import _validation as check
 
 __all__ = [
@@ -93,6 +92,8 @@ class Activation:
 
     def __call__(self, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Return σ(x), elementwise."""
+        from . import _formulas  # imports scipy.special, which takes as long as all the rest
+
         return _formulas.value(self.family, self.coefficients, x)
 
     def derivative(self, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -105,11 +106,15 @@ class Activation:
         """
         if not self.differentiable:
             raise ValueError(f"{self!r} is discontinuous: its derivative is no function")
+        from . import _formulas
+
         return _formulas.slope(self.family, self.coefficients, x)
 
     @property
     def differentiable(self) -> bool:
         """Whether σ̇ is a function: Σ̇ and Θ exist."""
+        from . import _formulas
+
         return _formulas.differentiable(self.family)
 
     @staticmethod
