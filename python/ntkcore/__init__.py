@@ -12,15 +12,23 @@ from ._core import __version__
 from ._info import build_info
 from .activations import Activation
 from .errors import ExpansionWarning, NumericalError
+from .gaussian import Gaussian
 from .kernel_pca import KernelPCA
+from .least_squares_flow import FlowComponents, FlowPrediction, LeastSquaresFlow
+from .limit_distribution import LimitDistribution
 from .network import ErrorBound, Kernels, Network
 
 __all__ = [
     "Activation",
     "ErrorBound",
     "ExpansionWarning",
+    "FlowComponents",
+    "FlowPrediction",
+    "Gaussian",
     "KernelPCA",
     "Kernels",
+    "LeastSquaresFlow",
+    "LimitDistribution",
     "Network",
     "NumericalError",
     "__version__",

@@ -168,7 +168,9 @@ def as_samples(value: object, name: str, *, features: int | None = None, like: s
     return array
 
 
-def as_gram(value: object, name: str, *, size: int | None = None, rtol: float | None = None) -> FloatArray:
+def as_gram(
+    value: object, name: str, *, size: int | None = None, rtol: float | None = None, empty: bool = False
+) -> FloatArray:
     """Check a Gram matrix: finite, real, square and symmetric; blockwise, so no copy of its size is made."""
     array = _real_array(value, name, "(N, N)")
     if array.ndim != 2 or array.shape[0] != array.shape[1]:
@@ -176,6 +178,8 @@ def as_gram(value: object, name: str, *, size: int | None = None, rtol: float | 
     if size is not None and array.shape[0] != size:
         raise ValueError(f"{name} must have shape ({size}, {size}), got {array.shape}")
     if array.shape[0] == 0:
+        if empty:
+            return array
         raise ValueError(f"{name} must have at least one row, got shape {array.shape}")
     _finite(array, name)
     tolerance = rtol if rtol is not None else 100 * float(np.finfo(array.dtype).eps)
@@ -249,10 +253,89 @@ def as_labels(value: object, name: str, size: int) -> npt.NDArray[Any]:
     return array
 
 
-def as_cross_gram(value: object, name: str, size: int) -> FloatArray:
-    """Check a kernel between new points (rows) and the ``size`` fitted samples (columns): finite, real, (M, N)."""
+def as_cross_gram(value: object, name: str, size: int, *, finite: bool = True) -> FloatArray:
+    """Check a kernel between new points (rows) and the ``size`` fitted samples (columns): finite, real, (M, N).
+
+    ``finite=False`` leaves that to a later look at what is computed from it.
+    """
     array = _real_array(value, name, f"(M, {size})")
     if array.ndim != 2 or array.shape[1] != size:
         raise ValueError(f"{name} must have shape (M, N) with N = {size} fitted samples, got shape {array.shape}")
+    if finite:
+        _finite(array, name)
+    return array
+
+
+def as_targets(value: object, name: str) -> FloatArray:
+    """Check targets: a finite real (N, k) or (N,) array, truth values become ±1; float32 stays, others are float64."""
+    array = _real_array(value, name, "(N, k)")
+    if np.asarray(value).dtype.kind == "b":
+        array = 2.0 * array - 1.0
+    if array.ndim not in (1, 2):
+        raise ValueError(f"{name} must have shape (N, k), or (N,) for one output, got shape {array.shape}")
     _finite(array, name)
     return array
+
+
+def momentum(value: object, name: str) -> float:
+    """Check the factor of heavy-ball momentum: a real number of at least 0 and less than 1."""
+    number = real(value, name, minimum=0.0)
+    if number >= 1.0:
+        raise ValueError(f"{name} must be a finite number of at least 0 and less than 1, got {number!r}")
+    return number
+
+
+def as_sample_values(value: object, name: str, size: int) -> FloatArray:
+    """Check values at ``size`` samples: finite, real, (N,) or (N, k) with k ≥ 1."""
+    array = _real_array(value, name, f"({size},) or ({size}, k)")
+    if array.ndim not in (1, 2) or array.shape[0] != size or 0 in array.shape[1:]:
+        need = f"({size},) or ({size}, k), a row for each sample"
+        raise ValueError(f"{name} must have shape {need}, got shape {array.shape}")
+    _finite(array, name)
+    return array
+
+
+def as_function_values(value: object, name: str, shape: tuple[int, ...]) -> FloatArray:
+    """Check values of a function at given points: a number, or an array of ``shape``; returns () or ``shape``."""
+    array = _real_array(value, name, f"() or {shape}")
+    if array.ndim != 0 and array.shape != shape:
+        raise ValueError(f"{name} must be a number or have shape {shape}, got shape {array.shape}")
+    if not np.all(np.isfinite(array)):
+        raise ValueError(f"{name} must be finite, got {shown(value)}")
+    return array
+
+
+def as_times(value: object, name: str) -> npt.NDArray[np.float64]:
+    """Check a time or an array of them: real, ≥ 0, infinity allowed."""
+    array = np.asarray(_real_array(value, name, "() or any"), dtype=np.float64)
+    wrong = ~(array >= 0)  # NaN too
+    if wrong.any():
+        raise ValueError(f"{name} must be at least 0 (numpy.inf is allowed), got {array[wrong][0]}")
+    return array
+
+
+def as_counts(value: object, name: str) -> npt.NDArray[np.float64]:
+    """Check a number of steps or an array of them: integers from 0 to 2⁵³; returns them in float64, exactly."""
+    array = np.asarray(value)
+    need = "an integer of at least 0, or an array of these"
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be {need}, got {shown(value)}")
+    wrong = (array < 0) | (array > 2**53)
+    if wrong.any():
+        raise ValueError(f"{name} must be {need} (at most 2**53), got {array[wrong][0]}")
+    return array.astype(np.float64)
+
+
+def as_percentages(value: object, name: str) -> npt.NDArray[np.float64]:
+    """Check a number of per cent or an array of them: from 0 to 100."""
+    array = np.asarray(_real_array(value, name, "() or any"), dtype=np.float64)
+    wrong = ~((array >= 0) & (array <= 100))
+    if wrong.any():
+        raise ValueError(f"{name} must be between 0 and 100, got {array[wrong][0]}")
+    return array
+
+
+def with_kernels(value: object, name: str) -> None:
+    """Check an infinitely wide network: something with the methods ``ntk`` and ``nngp``."""
+    if not (callable(getattr(value, "ntk", None)) and callable(getattr(value, "nngp", None))):
+        raise TypeError(f"{name} must be a Network, got {shown(value)} of type {type(value).__name__}")

@@ -1,0 +1,156 @@
+"""All eigenpairs of a Gram matrix over N, with its null space set apart: what every quadratic cost's dynamics needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from . import _filters
+from ._eigen import CentredGram
+from .errors import NumericalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+Filters: TypeAlias = "Callable[[NDArray[np.float64]], _filters.Filter]"
+_EPS = float(np.finfo(np.float64).eps)
+_ROWS = 256
+_CHUNK = 1 << 23  # numbers in a block of dual coefficients
+
+
+class Spectrum(NamedTuple):
+    """Eigenpairs of Π = K/N on the samples, smallest eigenvalue first (LAPACK's order)."""
+
+    values: NDArray[np.float64]
+    """λ, (N,); those of the null space are exactly 0."""
+
+    vectors: NDArray[np.float64]
+    """U, (N, N), orthonormal columns, column-major."""
+
+    cutoff: float
+    """Eigenvalues up to this are rounding: they make the null space."""
+
+    mean_diagonal: float
+    """tr(K)/N."""
+
+    @property
+    def nullity(self) -> int:
+        """How many eigenvalues are 0."""
+        return int(np.searchsorted(self.values, 0.0, side="right"))
+
+
+def spectrum(gram: NDArray[Any], *, null_tolerance: float | None, overwrite: bool) -> Spectrum:
+    """Diagonalise K/N.
+
+    Beside ``gram`` (if ``overwrite``, in its place) at most 2 N² numbers are held: LAPACK's ``syevr`` works in place on
+    one copy, where ``syevd`` needs a workspace of 2 N² more. Its vectors are orthogonal to 1e-11 only; one step of
+    Newton's iteration for the nearest orthogonal matrix makes that 1e-15, in the memory that the copy had.
+
+    Parameters
+    ----------
+    gram : ndarray, shape (N, N)
+        Symmetric, float32 or float64.
+    null_tolerance : float or None
+        Share of the largest eigenvalue up to which one counts as 0. None: what rounding explains, N eps (of float64)
+        plus the rounding of the entries themselves (eps of ``gram``'s dtype, relative to the mean of the diagonal).
+    overwrite : bool
+        Whether the memory of ``gram`` may be used.
+
+    Raises
+    ------
+    NumericalError
+        If an eigenvalue is negative beyond that tolerance.
+    """
+    from scipy.linalg import eigh
+
+    n = len(gram)
+    mean_diagonal = float(np.abs(np.diagonal(gram)).mean(dtype=np.float64))
+    own = overwrite and gram.dtype == np.float64 and gram.flags.c_contiguous and gram.flags.writeable
+    dense = gram.T if own else np.array(gram, dtype=np.float64, order="F")
+    values, vectors = eigh(dense, driver="evr", overwrite_a=True, check_finite=False)
+    del dense
+    _orthogonalise(vectors)
+    values /= n
+    if null_tolerance is None:
+        cutoff = n * _EPS * float(values[-1]) + float(np.finfo(gram.dtype).eps) * mean_diagonal
+    else:
+        cutoff = null_tolerance * float(np.abs(values).max())
+    cutoff = max(cutoff, 0.0)
+    if values[0] < -cutoff:
+        raise NumericalError(
+            f"K is not positive semi-definite: the smallest eigenvalue of K/N is {values[0]:.3g}, the largest "
+            f"{values[-1]:.3g}, and rounding explains {-cutoff:.1g} only; if K was computed in lower precision, "
+            "null_tolerance says how large its errors are"
+        )
+    values[values <= cutoff] = 0.0
+    return Spectrum(values, vectors, cutoff, mean_diagonal)
+
+
+class Modes:
+    """Linear training in the eigenbasis of K/N, with a ridge ρ: each component on its own.
+
+    Functions on the samples are rows, (k, N), so that products with U run along its columns; U is (N, N).
+    """
+
+    def __init__(self, spectrum: Spectrum, ridge: float) -> None:
+        self.values = spectrum.values  # λ, increasing
+        self.vectors = spectrum.vectors  # U
+        self.cutoff = spectrum.cutoff
+        self.ridge = ridge / len(spectrum.values)  # ρ/N
+        self.rates = spectrum.values + self.ridge  # μ
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.values)
+
+    def flow(self, times: NDArray[np.float64]) -> _filters.Filter:
+        """φ_t(μ) and e^{−tμ} of gradient flow, (T, N) each."""
+        return _filters.flow(times, self.rates, self.cutoff)
+
+    def residual(self, left: NDArray[np.float64]) -> NDArray[np.float64]:
+        """1 − λφ = (ρ/N + λ e)/μ: the share of f_0 − f* that is left, (T, N)."""
+        return left if self.ridge == 0 else (self.ridge + self.values * left) / self.rates
+
+    def project(self, functions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the coefficients (k, N) of functions (k, N) in the basis U."""
+        return np.asarray(functions @ self.vectors)
+
+    def chunks(self, count: int, outputs: int) -> list[slice]:
+        """Cut ``count`` times into pieces of which (T, outputs, N) arrays are of moderate size."""
+        step = max(1, _CHUNK // (len(self) * outputs))
+        return [slice(start, min(start + step, count)) for start in range(0, count, step)]
+
+    def train(
+        self, points: NDArray[np.float64], filters: Filters, start: NDArray[np.float64], cross: NDArray[Any] | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Return f_t − f_0 on the samples (T, k, N) and, for a kernel ``cross`` (M, N), at test points (T, k, M).
+
+        ``start`` is Uᵀ(y − f_0), (k, N); ``filters`` maps times, or numbers of steps, to (φ, e).
+        """
+        count, k, n = len(points), len(start), len(self)
+        train = np.empty((count, k, n))
+        test = None if cross is None else np.empty((count, k, len(cross)))
+        basis = self.vectors.T
+        for rows in self.chunks(count, k):
+            phi, _ = filters(points[rows])
+            with np.errstate(over="ignore", invalid="ignore"):  # the caller looks
+                dual = phi[:, None] * start  # (T, k, N)
+                train[rows] = ((dual * self.values).reshape(-1, n) @ basis).reshape(-1, k, n)
+                if test is not None and cross is not None:
+                    alpha = dual.reshape(-1, n) @ basis / n
+                    test[rows] = CentredGram(cross, center=False).matmul(alpha.T).T.reshape(-1, k, len(cross))
+        return train, test
+
+
+def _orthogonalise(U: NDArray[np.float64]) -> None:
+    """U ← U (3 I − UᵀU)/2 in place: squares the distance of U from an orthogonal matrix."""
+    n = len(U)
+    G = U.T @ U
+    G *= -0.5
+    G.reshape(-1)[:: n + 1] += 1.5
+    for start in range(0, n, _ROWS):
+        rows = slice(start, start + _ROWS)
+        U[rows] = U[rows] @ G
