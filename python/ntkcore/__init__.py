@@ -14,6 +14,7 @@ from .activations import Activation
 from .errors import ExpansionWarning, NumericalError
 from .kernel_pca import KernelPCA
 from .network import ErrorBound, Kernels, Network
+from .sphere_spectrum import SphereSpectrum, circle_spectrum, sphere_spectrum
 
 __all__ = [
     "Activation",
