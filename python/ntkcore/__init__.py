@@ -17,6 +17,7 @@ from .kernel_pca import KernelPCA
 from .least_squares_flow import FlowComponents, FlowPrediction, LeastSquaresFlow
 from .limit_distribution import LimitDistribution
 from .network import ErrorBound, Kernels, Network
+from .sphere_spectrum import SphereSpectrum, circle_spectrum, sphere_spectrum
 
 __all__ = [
     "Activation",

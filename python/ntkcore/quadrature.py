@@ -75,9 +75,13 @@ def dual(activation: Activation, q1: float, q2: float, rho: float) -> tuple[floa
     >>> round(value, 12), round(slope, 12)
     (0.159154943092, 0.25)
     """
+    return dual_at_angle(activation, q1, q2, rho, float(np.sqrt((1.0 - rho) * (1.0 + rho))))
+
+
+def dual_at_angle(activation: Activation, q1: float, q2: float, rho: float, s: float) -> tuple[float, float]:
+    """Return the same for ρ = cos φ and s = sin φ, which says more of φ near 0."""
     f, g = activation.__call__, _derivative(activation)
     root1, root2 = np.sqrt(q1), np.sqrt(q2)
-    s = float(np.sqrt((1.0 - rho) * (1.0 + rho)))
     marks1 = _marks(activation, max(root1, 1e-8))
     marks2 = _marks(activation, max(root2, 1e-8))
     steep: Floats = np.zeros(0)
