@@ -256,3 +256,14 @@ def as_cross_gram(value: object, name: str, size: int) -> FloatArray:
         raise ValueError(f"{name} must have shape (M, N) with N = {size} fitted samples, got shape {array.shape}")
     _finite(array, name)
     return array
+
+
+def as_targets(value: object, name: str) -> FloatArray:
+    """Check targets: a finite real (N, k) or (N,) array, truth values become ±1; float32 stays, others are float64."""
+    array = _real_array(value, name, "(N, k)")
+    if np.asarray(value).dtype.kind == "b":
+        array = 2.0 * array - 1.0
+    if array.ndim not in (1, 2):
+        raise ValueError(f"{name} must have shape (N, k), or (N,) for one output, got shape {array.shape}")
+    _finite(array, name)
+    return array
