@@ -6,16 +6,19 @@
 (4, 4)
 """
 
-from . import activations, datasets, errors, quadrature
+from . import activations, datasets, errors, losses, quadrature
 from ._buffers import release_memory
 from ._core import __version__
 from ._info import build_info
 from .activations import Activation
 from .errors import ExpansionWarning, NumericalError
+from .history import TrainingHistory
 from .kernel_pca import KernelPCA
+from .mlp import MLP
 from .network import ErrorBound, Kernels, Network
 
 __all__ = [
+    "MLP",
     "Activation",
     "ErrorBound",
     "ExpansionWarning",
@@ -23,11 +26,13 @@ __all__ = [
     "Kernels",
     "Network",
     "NumericalError",
+    "TrainingHistory",
     "__version__",
     "activations",
     "build_info",
     "datasets",
     "errors",
+    "losses",
     "quadrature",
     "release_memory",
 ]
