@@ -6,20 +6,23 @@
 (4, 4)
 """
 
-from . import activations, datasets, errors, quadrature
+from . import activations, datasets, errors, losses, quadrature
 from ._buffers import release_memory
 from ._core import __version__
 from ._info import build_info
 from .activations import Activation
 from .errors import ExpansionWarning, NumericalError
 from .gaussian import Gaussian
-from .kernel_pca import KernelPCA
 from .least_squares_flow import FlowComponents, FlowPrediction, LeastSquaresFlow
 from .limit_distribution import LimitDistribution
+from .history import TrainingHistory
+from .kernel_pca import KernelPCA
+from .mlp import MLP
 from .network import ErrorBound, Kernels, Network
 from .sphere_spectrum import SphereSpectrum, circle_spectrum, sphere_spectrum
 
 __all__ = [
+    "MLP",
     "Activation",
     "ErrorBound",
     "ExpansionWarning",
@@ -32,11 +35,16 @@ __all__ = [
     "LimitDistribution",
     "Network",
     "NumericalError",
+    "TrainingHistory",
     "__version__",
     "activations",
     "build_info",
     "datasets",
     "errors",
+    "losses",
     "quadrature",
     "release_memory",
+    "sphere_spectrum",
+    "circle_spectrum",
+    "SphereSpectrum",
 ]

@@ -29,7 +29,7 @@ class _Line:
 
 
 @contextmanager
-def reporting(progress: Progress, label: str) -> Iterator[Report | None]:
+def reporting(progress: Progress, label: str, unit: str = "tile") -> Iterator[Report | None]:
     """Give a callable ``(done, total)``, or None if no progress is wanted."""
     if progress is False:
         yield None
@@ -45,7 +45,7 @@ def reporting(progress: Progress, label: str) -> Iterator[Report | None]:
             finally:
                 line.close()
             return
-        with tqdm(desc=label, unit="tile", leave=False) as bar:
+        with tqdm(desc=label, unit=unit, leave=False) as bar:
 
             def update(done: int, total: int) -> None:
                 bar.total = total

@@ -277,6 +277,18 @@ def as_targets(value: object, name: str) -> FloatArray:
     return array
 
 
+def as_parameters(value: object, name: str, shape: tuple[int, ...], dtype: np.dtype[Any] | None = None) -> FloatArray:
+    """Check finite real parameters of a shape (−1: any size), and return them in a dtype, by default their own."""
+    wanted = "(" + ", ".join("n" if size < 0 else str(size) for size in shape) + ("," if len(shape) == 1 else "") + ")"
+    array = _real_array(value, name, wanted)
+    if array.ndim != len(shape) or any(size not in (-1, got) for size, got in zip(shape, array.shape, strict=True)):
+        raise ValueError(f"{name} must have shape {wanted}, got {array.shape}")
+    with np.errstate(over="ignore"):  # float64 numbers beyond float32 become infinite, and are then refused as such
+        array = array.astype(array.dtype if dtype is None else dtype, copy=False)
+    _finite(array, name)
+    return array
+
+
 def momentum(value: object, name: str) -> float:
     """Check the factor of heavy-ball momentum: a real number of at least 0 and less than 1."""
     number = real(value, name, minimum=0.0)
@@ -339,3 +351,13 @@ def with_kernels(value: object, name: str) -> None:
     """Check an infinitely wide network: something with the methods ``ntk`` and ``nngp``."""
     if not (callable(getattr(value, "ntk", None)) and callable(getattr(value, "nngp", None))):
         raise TypeError(f"{name} must be a Network, got {shown(value)} of type {type(value).__name__}")
+def optional_int(value: object, name: str, *, maximum: int | None = None, limit: str = "") -> int | None:
+    """Check None or an integer of at least 1."""
+    return None if value is None else positive_int(value, name, maximum=maximum, limit=limit)
+
+
+def optional_callable(value: Any, name: str) -> Any:
+    """Check None or something that can be called."""
+    if value is not None and not callable(value):
+        raise TypeError(f"{name} must be None or callable, got {shown(value)} of type {type(value).__name__}")
+    return value

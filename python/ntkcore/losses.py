@@ -174,7 +174,7 @@ def huber(delta: float = 1.0) -> Loss:
         inner = np.minimum(r, d)
         return np.asarray((inner * (r - 0.5 * inner)).sum(axis=1))
 
-    return Loss("huber", value, lambda f, Y: np.clip(f - Y, -d, d), 1.0)
+    return Loss("huber" if d == 1.0 else f"huber({d!r})", value, lambda f, Y: np.clip(f - Y, -d, d), 1.0)
 
 
 _MAKERS: dict[str, Callable[[], Loss]] = {

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
+import numpy as np
 import numpy.typing as npt
 
 from . import _core, _kernels
@@ -15,6 +16,9 @@ from ._kernels import ErrorBound, Kernels
 from ._progress import Progress
 from ._validation import FloatArray
 from .activations import Activation, as_activation
+
+if TYPE_CHECKING:
+    from .mlp import MLP
 
 __all__ = ["ErrorBound", "Kernels", "Network"]
 
@@ -336,6 +340,61 @@ class Network:
         array([0.08125])
         """
         return _kernels.diagonal(self._native, "sigma", X, threads)
+
+    def init(
+        self,
+        n_inputs: int,
+        width: int | Sequence[int],
+        n_outputs: int = 1,
+        *,
+        rng: check.RngLike = None,
+        dtype: npt.DTypeLike = np.float32,
+        threads: int | None = None,
+    ) -> MLP:
+        """Draw a network of finite width, W and b iid N(0, 1).
+
+        Parameters
+        ----------
+        n_inputs : int
+            n_0, the number of features.
+        width : int or sequence of L − 1 ints
+            Of the hidden layers.
+        n_outputs : int
+            n_L.
+        rng : None, int, SeedSequence or Generator
+            Every layer draws from a seed of its own: it depends on rng and its own shape, not on the other layers or on
+            threads. A Generator gives another network at each call.
+        dtype : dtype
+            float32 or float64.
+        threads : int, optional
+            How many threads the network uses, now and later, by default all.
+
+        Returns
+        -------
+        MLP
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument does not fit, or an activation has no derivative.
+        MemoryError
+            If the parameters do not fit into memory.
+
+        Examples
+        --------
+        >>> import ntkcore as nk
+        >>> mlp = nk.Network(depth=3).init(2, [100, 50], rng=0)
+        >>> [W.shape for W in mlp.weights]
+        [(100, 2), (50, 100), (1, 50)]
+        """
+        from . import _parameters
+        from .mlp import MLP
+
+        widths = _parameters.as_widths(self, n_inputs, width, n_outputs)
+        seed, kind, count = _parameters.seed_of(rng), check.float_dtype(dtype, "dtype"), _kernels.check_threads(threads)
+        for layer, activation in enumerate(self.activations, start=1):
+            _parameters.engine_activation(activation, layer)  # refuses before anything is drawn
+        return MLP._of(self, *_parameters.draw(widths, seed, kind, count), count)
 
     def _require_slopes(self, kernel: str) -> None:
         """Raise for networks with an activation whose derivative is no function."""
