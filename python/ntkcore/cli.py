@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import __version__
@@ -56,28 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ntkcore {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    reproduce = commands.add_parser(
-        "reproduce",
-        help="draw the paper's figures and check its numbers",
-        description="Compute figures of Jacot, Gabriel and Hongler (2018), print the paper's claims as pass or fail, "
-        "and draw them. Built so far: figure3 (its part a).",
-    )
-    reproduce.add_argument("figure", nargs="?", default="all", choices=(*_FIGURES, "all"), help="default: all")
-    reproduce.add_argument(
-        "--scale",
-        default="quick",
-        choices=("quick", "paper"),
-        help="sizes to run at; Figure 3a takes a second and is the paper's size in both (default: quick)",
-    )
-    reproduce.add_argument(
-        "--out", type=Path, default=Path(), metavar="DIR", help="folder for the pictures (default: the current one)"
-    )
-    reproduce.add_argument("--seed", type=int, default=0, metavar="S", help="chooses the batch of digits (default: 0)")
-    reproduce.add_argument("--threads", type=int, metavar="T", help="default: all available cores")
-    reproduce.set_defaults(run=_reproduce)
+    from . import _cli_gram, _cli_reproduce
 
-    from . import _cli_gram
-
+    _cli_reproduce.add_parser(commands)
     _cli_gram.add_parser(commands)
 
     info = commands.add_parser(
@@ -96,35 +75,6 @@ def _one_line(error: BaseException) -> str:
     if isinstance(error, MemoryError) and not str(error):
         return "out of memory"
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def _reproduce(arguments: argparse.Namespace) -> int:
-    names = list(_FIGURES) if arguments.figure == "all" else [arguments.figure]
-    failed = sum(_FIGURES[name](arguments) for name in names)
-    if failed:
-        print(f"{failed} claim{'s' * (failed > 1)} not met")
-    return 1 if failed else 0
-
-
-def _figure3(arguments: argparse.Namespace) -> int:
-    """Print and draw Figure 3a; return the number of claims that fail."""
-    from . import plotting
-    from .paper.claims import table
-    from .paper.figure3 import figure3
-
-    start = time.perf_counter()
-    result = figure3(rng=arguments.seed, threads=arguments.threads)
-    seconds = time.perf_counter() - start
-    claims = result.claims()
-    print(f"Figure 3a: principal components of {len(result.labels)} digits under the limit NTK")
-    print(f"ReLU, L = {result.network.depth}, β = 0.1, pixels in [0, 1], batch {arguments.seed}, {seconds:.1f} s\n")
-    print(table(claims), end="\n\n")
-    path = plotting.save(result.plot(), arguments.out / "figure3a.png")
-    print(f"{path}: second against third component (their signs are arbitrary)")
-    return sum(not claim.passed for claim in claims)
-
-
-_FIGURES: dict[str, Callable[[argparse.Namespace], int]] = {"figure3": _figure3}
 
 
 def _info(_: argparse.Namespace) -> int:

@@ -18,11 +18,13 @@ import numpy as np
 from . import _validation as check
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["COLOURS", "component_scatter", "new_axes", "require_matplotlib", "save"]
+__all__ = ["COLOURS", "component_scatter", "darken", "legend_beside", "new_axes", "require_matplotlib", "save"]
 
 # Ten colours that differ in hue for the colour-blind (after P. Tol's "muted" scheme) and in lightness in print.
 COLOURS = ("#332288", "#DD7788", "#117733", "#AA4499", "#44AA99", "#882255", "#999933", "#3399DD", "#777777", "#CC5500")
@@ -60,6 +62,51 @@ def new_axes(width: float, height: float, *, xlabel: str = "", ylabel: str = "")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     return figure, axes
+
+
+def legend_beside(axes: Axes) -> None:
+    """Put the legend to the right of the axes, where it covers no data."""
+    axes.legend(
+        loc="center left",
+        bbox_to_anchor=(1.01, 0.5),
+        frameon=False,
+        fontsize=_SMALL,
+        handlelength=2.4,
+        labelspacing=0.6,
+        borderaxespad=0,
+    )
+
+
+def darken(figure: Figure) -> None:
+    """Turn a figure on white into one on dark grey, in place: every colour keeps its hue and inverts its lightness."""
+    import colorsys
+
+    from matplotlib.artist import Artist
+    from matplotlib.colors import to_rgba
+
+    def inverted(colour: Any) -> tuple[float, float, float, float]:
+        r, g, b, alpha = to_rgba(colour)
+        hue, lightness, saturation = colorsys.rgb_to_hls(r, g, b)
+        return (*colorsys.hls_to_rgb(hue, 0.96 - 0.86 * lightness, saturation), alpha)
+
+    def artists(of: Artist) -> Iterator[Artist]:
+        yield of
+        for child in of.get_children():
+            yield from artists(child)
+
+    # Lines and texts have one colour, patches and collections two, and these may be lists.
+    for artist in dict.fromkeys(artists(figure)):
+        for kind in ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor"):
+            get, put = getattr(artist, f"get_{kind}", None), getattr(artist, f"set_{kind}", None)
+            if get is None or put is None or (kind == "color" and hasattr(artist, "get_facecolor")):
+                continue
+            colour = get()
+            if isinstance(colour, str) and colour in ("none", "auto"):
+                continue
+            if isinstance(colour, np.ndarray) and colour.ndim == 2:
+                put([inverted(c) for c in colour])
+            else:
+                put(inverted(colour))
 
 
 def component_scatter(
@@ -127,7 +174,6 @@ def _scatter_classes(axes: Axes, x: NDArray[Any], y: NDArray[Any], labels: NDArr
         axes.scatter(
             x[chosen], y[chosen], s=30 if glyphs else 20, marker=marker, color=colour, linewidths=0, label=name
         )
-    # Outside the axes, so that it covers no sample however they lie.
     legend = axes.legend(
         loc="center left",
         bbox_to_anchor=(1.01, 0.5),

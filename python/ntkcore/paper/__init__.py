@@ -1,10 +1,35 @@
-"""The experiments of the paper (A. Jacot, F. Gabriel, C. Hongler, NeurIPS 2018), §6: one module a figure.
+"""The experiments of the paper (A. Jacot, F. Gabriel, C. Hongler, NeurIPS 2018), §6, and four that go further.
 
-Each ``figureN(...)`` computes and returns the arrays; the result's ``plot*()`` methods draw them and its ``claims()``
-set the paper's statements beside the measured numbers. ``ntkcore reproduce`` runs them from the command line.
+Each function computes and returns the arrays behind one figure; the result's ``plot()`` draws it, its ``claims()`` set
+the paper's statements beside the measured numbers, and its ``conditions()`` say what the paper leaves open.
+``ntkcore reproduce``, or :func:`reproduce`, runs them all and writes a report.
 """
 
 from .claims import Claim
+from .descent import Descent
+from .early_stopping import EarlyStopping, early_stopping
+from .figure1 import Figure1, figure1
+from .figure2 import Figure2, figure2
 from .figure3 import Figure3, figure3
+from .frequencies import Frequencies, frequencies
+from .reproduce import reproduce
+from .theorems import TheoremStudy, theorem1, theorem2
 
-__all__ = ["Claim", "Figure3", "figure3"]
+__all__ = [
+    "Claim",
+    "Descent",
+    "EarlyStopping",
+    "Figure1",
+    "Figure2",
+    "Figure3",
+    "Frequencies",
+    "TheoremStudy",
+    "early_stopping",
+    "figure1",
+    "figure2",
+    "figure3",
+    "frequencies",
+    "reproduce",
+    "theorem1",
+    "theorem2",
+]

@@ -1,0 +1,281 @@
+r"""Figure 1: the tangent kernel of finite networks, before and after training, and its limit (§6.1).
+
+Networks of depth L = 4 and two widths, ten initializations each; Θ(x₀, x) for x₀ = (1, 0) and x = (cos γ, sin γ), at
+t = 0 and after 200 steps of gradient descent with learning rate 1 towards f*(x) = x₁x₂ on N(0, 1) inputs. The limit
+Θ_∞, which the paper could not draw, is drawn beside them. Not stated in the paper: the number of training inputs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import plotting
+from .._progress import Progress
+from .._validation import FloatArray, RngLike
+from ..network import Network
+from . import statistics
+from .claims import Claim
+from .training import child, train, work
+from .workshop import Step, Workshop, seed_sequence
+
+if TYPE_CHECKING:
+    import os
+
+    from matplotlib.figure import Figure
+
+__all__ = ["Figure1", "figure1"]
+
+
+@dataclass(frozen=True, eq=False)
+class Figure1:
+    """What :func:`figure1` computed: W widths, I initializations, G angles."""
+
+    network: Network
+    """Depth L, β = 0.1."""
+
+    widths: tuple[int, ...]
+    """n, from narrow to wide."""
+
+    steps: int
+    """Steps of gradient descent, with learning rate 1: the time t."""
+
+    n_samples: int
+    """Training inputs."""
+
+    angles: FloatArray
+    """γ, shape (G,), from −π to π."""
+
+    initial: FloatArray
+    """Θ(x₀, x(γ)) at t = 0, shape (W, I, G)."""
+
+    trained: FloatArray
+    """The same at t = steps."""
+
+    losses: FloatArray
+    """Cost before and after, shape (W, I, 2)."""
+
+    limit: FloatArray
+    """Θ_∞(x₀, x(γ)), shape (G,)."""
+
+    @property
+    def inflation(self) -> FloatArray:
+        """By how much the kernel's mean over γ grows in training, relatively; shape (W, I)."""
+        growth: FloatArray = self.trained.mean(axis=2) / self.initial.mean(axis=2) - 1
+        return growth
+
+    def claims(self) -> tuple[Claim, ...]:
+        """Set the statements of §6.1 beside our numbers; intervals are four standard errors."""
+        narrow, wide = self.widths[0], self.widths[-1]
+        slope, slope_error = statistics.jackknife(self._spread_exponent, self.initial[0], self.initial[-1])
+        level = self.limit.mean()
+        means = self.initial.mean(axis=2) / level - 1  # (W, I)
+        error = statistics.standard_error(means)
+        difference = means[0].mean() - means[-1].mean()
+        both = float(np.hypot(error[0], error[-1]))
+        growth = self.inflation
+        growth_error = statistics.standard_error(growth)
+        ratio, ratio_error = statistics.jackknife(lambda a, b: b.mean() / a.mean(), growth[0], growth[-1])
+        return (
+            Claim(
+                f"spread of Θ(0) over initializations ∝ n^p, from n = {narrow} to {wide}: p",
+                "Figure 1",
+                slope,
+                "−1/2",
+                -0.5 - 4 * slope_error,
+                -0.5 + 4 * slope_error,
+                slope_error,
+            ),
+            Claim(
+                f"mean of Θ(0) at n = {narrow} less that at n = {wide}, relative to Θ_∞",
+                "Figure 1",
+                float(difference),
+                "0",
+                -4 * both,
+                4 * both,
+                both,
+            ),
+            Claim(
+                f"mean of Θ(0) at n = {wide} less Θ_∞, relative to it",
+                "Figure 1",
+                float(means[-1].mean()),
+                "0",
+                -4 * float(error[-1]),
+                4 * float(error[-1]),
+                float(error[-1]),
+            ),
+            Claim(
+                f"inflation of Θ in {self.steps} steps, n = {narrow}",
+                "Figure 1",
+                float(growth[0].mean()),
+                "above 0",
+                0.0,
+                float("inf"),
+                float(growth_error[0]),
+            ),
+            Claim(
+                f"inflation at n = {wide}, over that at n = {narrow}",
+                "Figure 1",
+                ratio,
+                "below 1",
+                float("-inf"),
+                1.0,
+                ratio_error,
+            ),
+        )
+
+    def _spread_exponent(self, narrow: FloatArray, wide: FloatArray) -> float:
+        variance = [np.mean(k.var(axis=0, ddof=1)) for k in (narrow, wide)]
+        return float(0.5 * np.log(variance[1] / variance[0]) / np.log(self.widths[-1] / self.widths[0]))
+
+    def conditions(self) -> tuple[tuple[str, str, str], ...]:
+        """Say what was done: (quantity, value, whether the paper states it)."""
+        L = self.network.depth
+        return (
+            ("network", f"ReLU, L = {L}, n_L = 1, β = 0.1", "as in the paper"),
+            ("widths n", ", ".join(map(str, self.widths)), "paper: 500 and 10,000"),
+            ("initializations", str(self.initial.shape[1]), "paper: 10"),
+            ("training", f"{self.steps} steps of full-batch gradient descent, learning rate 1", "as in the paper"),
+            ("target", "f*(x) = x₁x₂ at N(0, 1) inputs, least squares", "as in the paper"),
+            ("training inputs", str(self.n_samples), "not stated; our choice"),
+            ("kernel", "empirical NTK of each network, Θ(x₀, x), x₀ = (1, 0), x = (cos γ, sin γ)", "as in the paper"),
+        )
+
+    def plot(self) -> Figure:
+        """Draw Figure 1: every kernel as a line, the limit on top.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        figure, axes = plotting.new_axes(
+            6.4, 4.4, xlabel=r"$\gamma$", ylabel=rf"$\Theta^{{({self.network.depth})}}(x_0, x(\gamma))$"
+        )
+        narrow, wide = plotting.COLOURS[1], plotting.COLOURS[2]
+        for colour, width, before, after in (
+            (narrow, self.widths[0], self.initial[0], self.trained[0]),
+            (wide, self.widths[-1], self.initial[-1], self.trained[-1]),
+        ):
+            for curves, line, t in ((before, "-", 0), (after, (0, (4, 2)), self.steps)):
+                for i, curve in enumerate(curves):
+                    label = f"n = {width}, t = {t}" if i == 0 else None
+                    axes.plot(self.angles, curve, color=colour, linestyle=line, linewidth=0.9, alpha=0.75, label=label)
+        axes.plot(self.angles, self.limit, color="black", linewidth=2.0, label=r"$n = \infty$ (limit)", zorder=4)
+        axes.set_xlim(-np.pi, np.pi)
+        bottom, top = axes.get_ylim()
+        axes.set_ylim(min(0.05, bottom), max(0.40, top))  # at least the paper's range
+        plotting.legend_beside(axes)
+        return figure
+
+
+def figure1(
+    *,
+    widths: tuple[int, int] = (100, 1000),
+    initializations: int = 10,
+    steps: int = 200,
+    n_samples: int = 50,
+    n_angles: int = 101,
+    rng: RngLike = 0,
+    threads: int | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    progress: Progress = False,
+) -> Figure1:
+    r"""Compute Figure 1: empirical kernels at t = 0 and t = ``steps`` for two widths, and the limit.
+
+    Parameters
+    ----------
+    widths : (int, int)
+        Narrow and wide; the paper's are (500, 10000).
+    initializations : int
+        Networks of each width.
+    steps : int
+        Steps of gradient descent with learning rate 1.
+    n_samples : int
+        Training inputs, drawn from N(0, 1); the same for all networks.
+    n_angles : int
+        Points γ of the curves, G.
+    rng : None, int, SeedSequence or Generator, default 0
+        Of the inputs and of the networks.
+    threads : int, optional
+        Default: all. The result does not depend on it.
+    folder : path, optional
+        Keeps each finished network, and the state of the one in training, so that an interrupted call goes on.
+    progress : bool or callable, default False
+        As in :meth:`ntkcore.Network.ntk`.
+
+    Returns
+    -------
+    Figure1
+        The arrays, with ``plot()`` and ``claims()``.
+
+    Examples
+    --------
+    >>> from ntkcore.paper import figure1
+    >>> result = figure1(widths=(20, 40), initializations=3, steps=5, n_angles=9)
+    >>> result.initial.shape
+    (2, 3, 9)
+    >>> result.limit[4].round(4)  # Θ_∞(x₀, x₀)
+    np.float64(0.2825)
+    """
+    network = Network(4, "relu", bias_std=0.1)
+    root = seed_sequence(rng)
+    inputs = np.random.default_rng(child(root, 0)).standard_normal((n_samples, 2))
+    targets = inputs[:, 0] * inputs[:, 1]
+    angles = np.linspace(-np.pi, np.pi, n_angles)
+    circle = np.column_stack([np.cos(angles), np.sin(angles)])
+    start = np.array([[1.0, 0.0]])
+
+    def kernel_of(width: int, index: int, step: Step) -> dict[str, FloatArray]:
+        mlp = network.init(2, width, rng=child(root, 1, width, index), threads=threads)
+        before = mlp.empirical_ntk(start, circle)[0]
+        history = train(step, mlp, inputs, targets, learning_rate=1.0, steps=steps, record_every=steps)
+        after = mlp.empirical_ntk(start, circle)[0]
+        return {"initial": before, "trained": after, "losses": history.losses[[0, -1]]}
+
+    costs = {width: work(network, 2, width, n_samples) for width in widths}
+    total = initializations * sum(costs.values())
+    pieces: list[list[dict[str, Any]]] = []
+    with Workshop(folder, threads=threads, progress=progress, label="Figure 1", total=total) as workshop:
+        for width in widths:
+            row = []
+            for index in range(initializations):
+                settings = {
+                    "seed": [str(root.entropy), *root.spawn_key],
+                    "network": repr(network),
+                    "width": width,
+                    "index": index,
+                    "steps": steps,
+                    "n_samples": n_samples,
+                    "n_angles": n_angles,
+                }
+                row.append(
+                    workshop.piece(
+                        f"figure1-n{width}-{index}",
+                        settings,
+                        lambda step, n=width, i=index: kernel_of(n, i, step),
+                        cost=costs[width],
+                    )
+                )
+            pieces.append(row)
+
+    def stacked(name: str) -> FloatArray:
+        return np.array([[piece[name] for piece in row] for row in pieces], dtype=np.float64)
+
+    return Figure1(
+        network=network,
+        widths=tuple(widths),
+        steps=steps,
+        n_samples=n_samples,
+        angles=angles,
+        initial=stacked("initial"),
+        trained=stacked("trained"),
+        losses=stacked("losses"),
+        limit=network.ntk(start, circle, threads=threads)[0],
+    )

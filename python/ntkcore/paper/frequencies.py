@@ -1,0 +1,207 @@
+r"""Frequency by frequency: a wide network on the circle against the spectrum of the limit kernel.
+
+On N equidistant points of the circle the principal components are e_k = √2 cos kγ (and sin kγ, e₀ = 1). A network whose
+goal is f_θ(0) + Σ_k a e_k has the error −a e^{−λ_k t} in each component in the limit (§5 of the paper).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .. import datasets, plotting
+from .._progress import Progress
+from .._validation import FloatArray, RngLike
+from ..network import Network
+from ..sphere_spectrum import sphere_spectrum
+from .claims import Claim
+from .training import child, train
+from .workshop import Step, Workshop, seed_sequence
+
+if TYPE_CHECKING:
+    import os
+
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+__all__ = ["Frequencies", "frequencies"]
+
+_AMPLITUDE = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class Frequencies:
+    """What :func:`frequencies` computed: K frequencies, R times."""
+
+    network: Network
+    """Depth L, β = 0.1."""
+
+    width: int
+    """n."""
+
+    n_samples: int
+    """Points of the circle."""
+
+    degrees: NDArray[np.int64]
+    """Frequencies k, shape (K,)."""
+
+    eigenvalues: FloatArray
+    """λ_k of the limit kernel on the circle, shape (K,)."""
+
+    times: FloatArray
+    """t, shape (R,)."""
+
+    components: FloatArray
+    """Components of f_θ(t) − f* over their start, shape (K, R)."""
+
+    @property
+    def rates(self) -> FloatArray:
+        """Measured rates, −ln(component)/t where the limit has halved it; shape (K,)."""
+        found = []
+        for component, eigenvalue in zip(self.components, self.eigenvalues, strict=True):
+            at = int(np.argmin(np.abs(self.times - np.log(2) / eigenvalue)))
+            found.append(-np.log(max(component[at], 1e-300)) / self.times[at])
+        return np.array(found)
+
+    def claims(self) -> tuple[Claim, ...]:
+        """Set the measured rates beside the eigenvalues; fluctuations and inflation of Θ are of order n^(−1/2)."""
+        slack = 8.0 / np.sqrt(self.width)
+        rates = self.rates
+        found = [
+            Claim(
+                f"rate of frequency {k} at n = {self.width}, over λ_{k}",
+                "Frequencies",
+                float(rate / value),
+                "1",
+                1 / (1 + slack),
+                1 + slack,
+            )
+            for k, rate, value in zip(self.degrees, rates, self.eigenvalues, strict=True)
+        ]
+        order = np.argsort(-self.eigenvalues)
+        falls = float(np.max(np.diff(rates[order])))
+        return (
+            *found,
+            Claim(
+                "rates fall as the eigenvalues do: largest step up", "Frequencies", falls, "below 0", float("-inf"), 0.0
+            ),
+        )
+
+    def conditions(self) -> tuple[tuple[str, str, str], ...]:
+        """Say what was done: (quantity, value, whether the paper states it)."""
+        return (
+            ("network", f"ReLU, L = {self.network.depth}, β = 0.1, n = {self.width}", "–"),
+            ("samples", f"{self.n_samples} equidistant points of the circle", "–"),
+            (
+                "goal",
+                f"f* = f_θ(0) + {_AMPLITUDE:g} Σ_k e_k, k = {', '.join(map(str, self.degrees))}",
+                "as in §6.3, all at once",
+            ),
+            ("eigenvalues", "ntkcore.sphere_spectrum of the limit kernel", "–"),
+        )
+
+    def numbers(self) -> tuple[tuple[str, ...], ...]:
+        """Lay eigenvalues and rates out."""
+        rows = [
+            (str(k), f"{value:.5f}", f"{rate:.5f}")
+            for k, value, rate in zip(self.degrees, self.eigenvalues, self.rates, strict=True)
+        ]
+        return (("frequency k", "λ_k of the limit", f"rate at n = {self.width}"), *rows)
+
+    def plot(self) -> Figure:
+        """Draw every component over the time, with the limit e^{−λ_k t} dashed.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        figure, axes = plotting.new_axes(6.4, 4.0, xlabel="t", ylabel="component of the error, over its start")
+        for i, (k, value, component) in enumerate(zip(self.degrees, self.eigenvalues, self.components, strict=True)):
+            colour = plotting.COLOURS[(0, 1, 2, 9, 7, 3, 5)[i % 7]]
+            axes.plot(self.times, component, color=colour, linewidth=1.6, label=f"k = {k}, n = {self.width}")
+            limit = np.exp(-value * self.times)
+            axes.plot(self.times, limit, color=colour, linewidth=1.2, linestyle="--", label=f"k = {k}, limit")
+        axes.set_xscale("symlog", linthresh=float(self.times[1]))
+        axes.set_xlim(0.0, float(self.times[-1]))
+        axes.set_ylim(-0.05, 1.05)
+        plotting.legend_beside(axes)
+        return figure
+
+
+def frequencies(
+    *,
+    width: int = 1000,
+    n_samples: int = 64,
+    max_degree: int = 4,
+    steps: int = 600,
+    rng: RngLike = 0,
+    threads: int | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    progress: Progress = False,
+) -> Frequencies:
+    r"""Train a wide network on the circle and follow its error frequency by frequency.
+
+    Parameters
+    ----------
+    width : int
+        n.
+    n_samples : int
+        Equidistant points of the circle.
+    max_degree : int
+        Frequencies 0 … max_degree.
+    steps : int
+        Of gradient descent; the learning rate is such that the slowest frequency is learned to 5 %.
+    rng, threads, folder, progress
+        As in :func:`figure1`.
+
+    Returns
+    -------
+    Frequencies
+
+    Examples
+    --------
+    >>> from ntkcore.paper import frequencies
+    >>> result = frequencies(width=50, n_samples=16, steps=100)
+    >>> result.components.shape
+    (5, 101)
+    """
+    network = Network(4, "relu", bias_std=0.1)
+    root = seed_sequence(rng)
+    X = datasets.unit_circle(n_samples)
+    gamma = np.arctan2(X[:, 1], X[:, 0])
+    degrees = np.arange(max_degree + 1)
+    modes = np.where(degrees == 0, 1.0, np.sqrt(2.0))[:, None] * np.cos(degrees[:, None] * gamma)  # (K, N)
+    eigenvalues = sphere_spectrum(network, 2, max_degree).eigenvalues
+    # At most half of the largest stable rate: large networks inflate.
+    learning_rate = min(3.0 / (steps * float(eigenvalues.min())), 1.0 / float(eigenvalues.max()))
+
+    def compute(step: Step) -> dict[str, FloatArray]:
+        mlp = network.init(2, width, rng=child(root, 7), threads=threads)
+        goal = mlp(X).astype(np.float64) + _AMPLITUDE * modes.sum(axis=0)[:, None]
+        history = train(step, mlp, X, goal, learning_rate=learning_rate, steps=steps, record_every=1)
+        assert history.outputs is not None
+        error = history.outputs[:, :, 0].astype(np.float64) - goal[:, 0]
+        return {"times": history.times, "components": -(modes @ error.T) / (n_samples * _AMPLITUDE)}
+
+    settings = {
+        "seed": [str(root.entropy), *root.spawn_key],
+        "network": repr(network),
+        "width": width,
+        "n_samples": n_samples,
+        "max_degree": max_degree,
+        "steps": steps,
+    }
+    with Workshop(folder, threads=threads, progress=progress, label="Frequencies") as workshop:
+        piece = workshop.piece("frequencies", settings, compute)
+    return Frequencies(
+        network=network,
+        width=width,
+        n_samples=n_samples,
+        degrees=degrees,
+        eigenvalues=eigenvalues,
+        times=piece["times"],
+        components=piece["components"],
+    )
