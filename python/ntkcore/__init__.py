@@ -13,10 +13,10 @@ from ._info import build_info
 from .activations import Activation
 from .errors import ExpansionWarning, NumericalError
 from .gaussian import Gaussian
-from .least_squares_flow import FlowComponents, FlowPrediction, LeastSquaresFlow
-from .limit_distribution import LimitDistribution
 from .history import TrainingHistory
 from .kernel_pca import KernelPCA
+from .least_squares_flow import FlowComponents, FlowPrediction, LeastSquaresFlow
+from .limit_distribution import LimitDistribution
 from .mlp import MLP
 from .network import ErrorBound, Kernels, Network
 from .sphere_spectrum import SphereSpectrum, circle_spectrum, sphere_spectrum
@@ -35,16 +35,16 @@ __all__ = [
     "LimitDistribution",
     "Network",
     "NumericalError",
+    "SphereSpectrum",
     "TrainingHistory",
     "__version__",
     "activations",
     "build_info",
+    "circle_spectrum",
     "datasets",
     "errors",
     "losses",
     "quadrature",
     "release_memory",
     "sphere_spectrum",
-    "circle_spectrum",
-    "SphereSpectrum",
 ]

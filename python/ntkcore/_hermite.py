@@ -99,7 +99,7 @@ def _central(count: int) -> Floats:
 
 
 def _arcsine(count: int) -> Floats:
-    """arcsin x = Σ_p C(2p, p) 4^{−p} x^{2p+1}/(2p + 1)."""
+    """Arcsin x = Σ_p C(2p, p) 4^{−p} x^{2p+1}/(2p + 1)."""
     series = np.zeros(count)
     odd = series[1::2]
     odd[:] = _central(max(1, len(odd)))[: len(odd)] / (2.0 * np.arange(len(odd)) + 1.0)

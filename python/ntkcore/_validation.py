@@ -351,6 +351,8 @@ def with_kernels(value: object, name: str) -> None:
     """Check an infinitely wide network: something with the methods ``ntk`` and ``nngp``."""
     if not (callable(getattr(value, "ntk", None)) and callable(getattr(value, "nngp", None))):
         raise TypeError(f"{name} must be a Network, got {shown(value)} of type {type(value).__name__}")
+
+
 def optional_int(value: object, name: str, *, maximum: int | None = None, limit: str = "") -> int | None:
     """Check None or an integer of at least 1."""
     return None if value is None else positive_int(value, name, maximum=maximum, limit=limit)

@@ -6,6 +6,7 @@ under p_in. In the limit h_t = 0 and ‖g_t‖ = 0.5 e^{−λ₂t}.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import time
 from dataclasses import dataclass
@@ -57,7 +58,8 @@ class Descent:
     @property
     def limit(self) -> FloatArray:
         """‖g_t‖ of the limit, 0.5 e^{−λ₂t}; shape (R,)."""
-        return _START * np.exp(-self.eigenvalue * self.times)
+        limit: FloatArray = _START * np.exp(-self.eigenvalue * self.times)
+        return limit
 
     @property
     def reached(self) -> FloatArray:
@@ -173,7 +175,7 @@ def descend(
     every = max(1, steps // _RECORDS)
     records = np.array([*range(0, steps, every), steps])
 
-    def trajectory(width: int, index: int, step: Step, stop: float | None) -> dict[str, FloatArray]:
+    def trajectory(width: int, index: int, stop: float | None, step: Step) -> dict[str, FloatArray]:
         mlp = network.init(images.shape[1], width, rng=child(root, 4, width, index), threads=threads)
         start = mlp(images)
         goal = start + (_START * component[:, None]).astype(start.dtype)
@@ -216,7 +218,7 @@ def descend(
                     piece = workshop.piece(
                         f"figure3-n{width}-{index}",
                         settings,
-                        lambda step, n=width, i=index: trajectory(n, i, step, stop),
+                        functools.partial(trajectory, width, index, stop),
                         cost=costs[width],
                     )
                 except _OutOfTime as unfinished:

@@ -6,6 +6,7 @@ while the signal is learned and rises when the noise is; both are sums over prin
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -193,7 +194,7 @@ def early_stopping(
                 "noise": _NOISE,
             }
             pieces.append(
-                workshop.piece(f"early-stopping-{index}", settings, lambda step, i=index: errors_of(i, step), cost=cost)
+                workshop.piece(f"early-stopping-{index}", settings, functools.partial(errors_of, index), cost=cost)
             )
     times = pieces[0]["times"]
     flow = LeastSquaresFlow((network, X), Y)

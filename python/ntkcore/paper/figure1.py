@@ -7,6 +7,7 @@ t = 0 and after 200 steps of gradient descent with learning rate 1 towards f*(x)
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -259,7 +260,7 @@ def figure1(
                     workshop.piece(
                         f"figure1-n{width}-{index}",
                         settings,
-                        lambda step, n=width, i=index: kernel_of(n, i, step),
+                        functools.partial(kernel_of, width, index),
                         cost=costs[width],
                     )
                 )

@@ -2,12 +2,13 @@ r"""Figure 2: trained networks against the limit law of kernel regression (§6.2
 
 Networks of depth L = 4 and two widths, ten initializations each, are trained for 1000 steps with learning rate 1 on
 four points of the unit circle. Beside them the law of the infinitely wide network at t → ∞ (§5): mean (P50) and
-percentiles 10 and 90. The paper approximates the kernels Θ and Σ by those of a network of n = 10,000; here they are the limits. Not
-stated in the paper: the four points and their targets; those here are read off its picture.
+percentiles 10 and 90. The paper approximates the kernels Θ and Σ by those of a network of n = 10,000; here they are the
+limits. Not stated in the paper: the four points and their targets; those here are read off its picture.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -247,7 +248,7 @@ def figure2(
                     workshop.piece(
                         f"figure2-n{width}-{index}",
                         settings,
-                        lambda step, n=width, i=index: trained(n, i, step),
+                        functools.partial(trained, width, index),
                         cost=costs[width],
                     )
                 )

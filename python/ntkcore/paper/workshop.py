@@ -152,7 +152,7 @@ def _save(path: Path, arrays: Arrays, settings: str) -> None:
     temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
     try:
         with temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, settings=np.array(settings), **arrays)  # type: ignore[arg-type]
+            np.savez(file, allow_pickle=False, settings=np.array(settings), **arrays)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
