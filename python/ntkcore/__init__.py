@@ -6,11 +6,12 @@
 (4, 4)
 """
 
-from . import activations, datasets, errors, losses, quadrature
+from . import activations, convergence, datasets, errors, losses, quadrature
 from ._buffers import release_memory
 from ._core import __version__
 from ._info import build_info
 from .activations import Activation
+from .ensembles import Ensemble, ensemble
 from .errors import ExpansionWarning, NumericalError
 from .history import TrainingHistory
 from .kernel_pca import KernelPCA
@@ -20,6 +21,7 @@ from .network import ErrorBound, Kernels, Network
 __all__ = [
     "MLP",
     "Activation",
+    "Ensemble",
     "ErrorBound",
     "ExpansionWarning",
     "KernelPCA",
@@ -30,7 +32,9 @@ __all__ = [
     "__version__",
     "activations",
     "build_info",
+    "convergence",
     "datasets",
+    "ensemble",
     "errors",
     "losses",
     "quadrature",
