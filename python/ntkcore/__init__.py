@@ -6,11 +6,12 @@
 (4, 4)
 """
 
-from . import activations, datasets, errors, losses, quadrature
+from . import activations, convergence, datasets, errors, losses, quadrature
 from ._buffers import release_memory
 from ._core import __version__
 from ._info import build_info
 from .activations import Activation
+from .ensembles import Ensemble, ensemble
 from .errors import ExpansionWarning, NumericalError
 from .gaussian import Gaussian
 from .history import TrainingHistory
@@ -24,6 +25,7 @@ from .sphere_spectrum import SphereSpectrum, circle_spectrum, sphere_spectrum
 __all__ = [
     "MLP",
     "Activation",
+    "Ensemble",
     "ErrorBound",
     "ExpansionWarning",
     "FlowComponents",
@@ -41,7 +43,9 @@ __all__ = [
     "activations",
     "build_info",
     "circle_spectrum",
+    "convergence",
     "datasets",
+    "ensemble",
     "errors",
     "losses",
     "quadrature",

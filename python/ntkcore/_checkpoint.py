@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -139,6 +138,8 @@ def fingerprint(array: FloatArray | None) -> str | None:
     """Return a text that differs for different numbers."""
     if array is None:
         return None
+    import hashlib
+
     digest = hashlib.blake2b(np.ascontiguousarray(array).data, digest_size=16)
     return f"{array.dtype}{array.shape} {digest.hexdigest()}"
 

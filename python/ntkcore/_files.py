@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -30,7 +29,7 @@ def as_path(value: object, name: str) -> Path:
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Give a file to write to; it gets its name once it is complete and on the disk."""
-    temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
+    temporary = path.with_name(f".{os.urandom(4).hex()}.{path.name}")
     try:
         with open(temporary, "xb") as file:
             yield file
