@@ -15,7 +15,8 @@ from ._progress import Progress, reporting
 from ._validation import FloatArray
 from .history import TrainingHistory
 from .mlp import MLP
-from .network import Network, check_progress
+from ._kernels import check_progress
+from .network import Network
 from .training import Trainable
 
 __all__ = ["Ensemble", "ensemble"]
