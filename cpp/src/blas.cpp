@@ -34,22 +34,52 @@ void one_thread_per_call() {
 #endif
 }
 
+void gemm(int trans_a, int trans_b, std::size_t m, std::size_t n, std::size_t k, float alpha, const float* a,
+          std::size_t lda, const float* b, std::size_t ldb, float beta, float* c, std::size_t ldc) {
+    one_thread_per_call();
+    NTKCORE_BLAS(cblas_sgemm)
+    (kRowMajor, trans_a, trans_b, static_cast<int>(m), static_cast<int>(n), static_cast<int>(k), alpha, a,
+     static_cast<int>(lda), b, static_cast<int>(ldb), beta, c, static_cast<int>(ldc));
+}
+
+void gemm(int trans_a, int trans_b, std::size_t m, std::size_t n, std::size_t k, double alpha, const double* a,
+          std::size_t lda, const double* b, std::size_t ldb, double beta, double* c, std::size_t ldc) {
+    one_thread_per_call();
+    NTKCORE_BLAS(cblas_dgemm)
+    (kRowMajor, trans_a, trans_b, static_cast<int>(m), static_cast<int>(n), static_cast<int>(k), alpha, a,
+     static_cast<int>(lda), b, static_cast<int>(ldb), beta, c, static_cast<int>(ldc));
+}
+
 }  // namespace
 
 void gemm_nt(std::size_t m, std::size_t n, std::size_t k, const float* a, std::size_t lda, const float* b,
              std::size_t ldb, float* c, std::size_t ldc, bool add) {
-    one_thread_per_call();
-    NTKCORE_BLAS(cblas_sgemm)
-    (kRowMajor, kNoTrans, kTrans, static_cast<int>(m), static_cast<int>(n), static_cast<int>(k), 1.0F, a,
-     static_cast<int>(lda), b, static_cast<int>(ldb), add ? 1.0F : 0.0F, c, static_cast<int>(ldc));
+    gemm(kNoTrans, kTrans, m, n, k, 1.0F, a, lda, b, ldb, add ? 1.0F : 0.0F, c, ldc);
 }
 
 void gemm_nt(std::size_t m, std::size_t n, std::size_t k, const double* a, std::size_t lda, const double* b,
              std::size_t ldb, double* c, std::size_t ldc, bool add) {
-    one_thread_per_call();
-    NTKCORE_BLAS(cblas_dgemm)
-    (kRowMajor, kNoTrans, kTrans, static_cast<int>(m), static_cast<int>(n), static_cast<int>(k), 1.0, a,
-     static_cast<int>(lda), b, static_cast<int>(ldb), add ? 1.0 : 0.0, c, static_cast<int>(ldc));
+    gemm(kNoTrans, kTrans, m, n, k, 1.0, a, lda, b, ldb, add ? 1.0 : 0.0, c, ldc);
+}
+
+void gemm_nn(std::size_t m, std::size_t n, std::size_t k, const float* a, std::size_t lda, const float* b,
+             std::size_t ldb, float* c, std::size_t ldc) {
+    gemm(kNoTrans, kNoTrans, m, n, k, 1.0F, a, lda, b, ldb, 0.0F, c, ldc);
+}
+
+void gemm_nn(std::size_t m, std::size_t n, std::size_t k, const double* a, std::size_t lda, const double* b,
+             std::size_t ldb, double* c, std::size_t ldc) {
+    gemm(kNoTrans, kNoTrans, m, n, k, 1.0, a, lda, b, ldb, 0.0, c, ldc);
+}
+
+void gemm_tn(std::size_t m, std::size_t n, std::size_t k, float alpha, const float* a, std::size_t lda, const float* b,
+             std::size_t ldb, float beta, float* c, std::size_t ldc) {
+    gemm(kTrans, kNoTrans, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+
+void gemm_tn(std::size_t m, std::size_t n, std::size_t k, double alpha, const double* a, std::size_t lda,
+             const double* b, std::size_t ldb, double beta, double* c, std::size_t ldc) {
+    gemm(kTrans, kNoTrans, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
 std::string blas_config() {

@@ -8,7 +8,7 @@ import collections.abc
 import numpy.typing
 import typing
 
-__all__: list[str] = ["Network", "available_threads", "build_info", "gram", "gram_diagonal"]
+__all__: list[str] = ["MLPEngine", "Network", "available_threads", "build_info", "gram", "gram_diagonal"]
 
 class Network:
     """
@@ -27,6 +27,45 @@ class Network:
     ) -> None: ...
     @property
     def depth(self) -> int: ...
+
+class MLPEngine:
+    """
+    A finite network on somebody else's arrays, which it changes in place. Weights are (n_{l+1}, n_l); an activation is (name, parameters) or a pair of callables.
+    """
+    def __init__(
+        self,
+        weights: collections.abc.Sequence[numpy.typing.NDArray[typing.Any]],
+        biases: collections.abc.Sequence[numpy.typing.NDArray[typing.Any]],
+        weight_std: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex],
+        bias_std: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex],
+        activations: collections.abc.Sequence[typing.Any],
+        threads: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None: ...
+    def forward(
+        self, x: numpy.typing.NDArray[typing.Any], progress: typing.Any = None
+    ) -> numpy.typing.NDArray[typing.Any]:
+        """
+        f(X), (N, n_L); what a step needs is kept.
+        """
+    def gradient(self, direction: numpy.typing.NDArray[typing.Any]) -> tuple:
+        """
+        The gradient of <direction, f> at the last forward pass: lists of dW and db.
+        """
+    def preactivations(self) -> list:
+        """
+        Of the last forward pass: L arrays (N, n_l).
+        """
+    def step(
+        self,
+        direction: numpy.typing.NDArray[typing.Any],
+        learning_rate: typing.SupportsFloat | typing.SupportsIndex,
+        momentum: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+        velocity_weights: collections.abc.Sequence[numpy.typing.NDArray[typing.Any]] | None = None,
+        velocity_biases: collections.abc.Sequence[numpy.typing.NDArray[typing.Any]] | None = None,
+    ) -> None:
+        """
+        v <- momentum v + g, theta <- theta + learning_rate v with g the gradient of <direction, f> at the last forward pass; not interruptible.
+        """
 
 def available_threads() -> int:
     """

@@ -1,0 +1,88 @@
+// A finite network in the NTK parametrization, and its gradient descent:
+//   α⁰ = x,   α̃^{ℓ+1} = (σ_w/√n_ℓ) W^ℓ α^ℓ + σ_b b^ℓ,   α^ℓ = σ(α̃^ℓ),   f = α̃^L.
+// The parameters belong to somebody else and are changed in place. Arrays over points are points × neurons.
+//
+// Every sum is cut into pieces by the shapes alone: the same bits for every number of threads.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "ntkcore/aligned.hpp"
+#include "ntkcore/nonlinearity.hpp"
+#include "ntkcore/parallel.hpp"
+
+namespace ntkcore {
+
+template <class T>
+struct Dense {
+    T* weight = nullptr;  // W, outputs × inputs
+    T* bias = nullptr;    // b
+    std::size_t inputs = 0, outputs = 0;
+    double weight_std = 1.0, bias_std = 0.0;
+
+    [[nodiscard]] double scale() const;  // σ_w/√n_ℓ
+};
+
+// One number per parameter: where a gradient is written, or a velocity is kept.
+template <class T>
+struct Parameters {
+    std::vector<T*> weights, biases;
+};
+
+template <class T>
+class Mlp {
+   public:
+    Mlp(std::vector<Dense<T>> layers, std::vector<Nonlinearity> activations, int threads);
+
+    [[nodiscard]] std::size_t depth() const { return layers_.size(); }
+    [[nodiscard]] const std::vector<Dense<T>>& layers() const { return layers_; }
+    [[nodiscard]] const std::vector<Nonlinearity>& activations() const { return activations_; }
+    [[nodiscard]] int threads() const { return threads_; }
+    [[nodiscard]] std::size_t points() const { return points_; }
+
+    // f at n points. `x` must stay as it is until the last use of this pass.
+    void forward(std::size_t n, Rows<const T> x, const Poll* poll = nullptr);
+    // α̃^ℓ of the last pass, ℓ = 1 … L; f is that of ℓ = L.
+    [[nodiscard]] Rows<const T> preactivation(std::size_t level) const { return before_[level - 1].rows(); }
+
+    // g = ∂⟨direction, f⟩/∂θ at the last pass; direction is (n, n_L) in rows of n_L.
+    void gradient(const T* direction, const Parameters<T>& to);
+    // θ ← θ + rate·g
+    void step(const T* direction, T rate);
+    // v ← momentum·v + g, θ ← θ + rate·v
+    void step(const T* direction, T rate, T momentum, const Parameters<T>& velocity);
+
+   private:
+    // Memory that is used again by the next pass.
+    class Buffer {
+       public:
+        void resize(std::size_t n, std::size_t cols);
+        [[nodiscard]] Rows<T> rows() { return {memory_.data(), stride_}; }
+        [[nodiscard]] Rows<const T> rows() const { return {memory_.data(), stride_}; }
+
+       private:
+        Aligned<T> memory_;
+        std::size_t stride_ = 0;
+    };
+    struct Update;
+
+    void backward(const T* direction, const Update& update);
+    void descend(std::size_t layer, const Update& update);
+    void descend_thin(std::size_t layer, const Update& update);
+    void descend_bias(std::size_t layer, const Update& update);
+    void forward_layer(std::size_t layer, const Poll* poll);
+    [[nodiscard]] Rows<const T> input(std::size_t layer) const { return layer == 0 ? x_ : after_[layer - 1].rows(); }
+
+    std::vector<Dense<T>> layers_;
+    std::vector<Nonlinearity> activations_;
+    int threads_;
+    std::size_t points_ = 0;
+    Rows<const T> x_;
+    std::vector<Buffer> before_;  // α̃^1 … α̃^L
+    std::vector<Buffer> after_;   // α^1 … α^{L−1}
+    std::vector<Buffer> slope_;   // σ'(α̃), of foreign activations only: a step must not fail half-way
+    std::vector<Buffer> delta_;   // ∂⟨direction, f⟩/∂α̃^1 … ∂α̃^L
+};
+
+}  // namespace ntkcore

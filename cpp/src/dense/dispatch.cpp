@@ -1,0 +1,52 @@
+// The inner loops of the instruction set that tile::isa() has chosen.
+#include <cstring>
+
+#include "../tile/kernels.hpp"
+#include "kernels.hpp"
+
+#define NTKCORE_DECLARE_ISA(isa)          \
+    namespace ntkcore::dense::isa {       \
+    extern const Kernels<float> kFloat;   \
+    extern const Kernels<double> kDouble; \
+    }
+
+NTKCORE_DECLARE_ISA(baseline)
+#if defined(NTKCORE_X86_VARIANTS)
+NTKCORE_DECLARE_ISA(avx2)
+NTKCORE_DECLARE_ISA(avx512)
+#endif
+
+namespace ntkcore::dense {
+namespace {
+
+struct Tables {
+    const Kernels<float>* f32;
+    const Kernels<double>* f64;
+};
+
+Tables choose() {
+#if defined(NTKCORE_X86_VARIANTS)
+    const char* const name = tile::isa().name;
+    if (std::strcmp(name, "avx512") == 0) return {&avx512::kFloat, &avx512::kDouble};
+    if (std::strcmp(name, "avx2") == 0) return {&avx2::kFloat, &avx2::kDouble};
+#endif
+    return {&baseline::kFloat, &baseline::kDouble};
+}
+
+const Tables& tables() {
+    static const Tables chosen = choose();
+    return chosen;
+}
+
+}  // namespace
+
+template <>
+const Kernels<float>& kernels<float>() {
+    return *tables().f32;
+}
+template <>
+const Kernels<double>& kernels<double>() {
+    return *tables().f64;
+}
+
+}  // namespace ntkcore::dense

@@ -1,0 +1,85 @@
+// The inner loops of finite networks, compiled once for each instruction set. All matrices are row-major; nothing is
+// packed, because every operand is read from a block that lies in a cache or is read only once.
+#pragma once
+
+#include <cstddef>
+
+namespace ntkcore::dense {
+
+// C (m × n) = A (m × k) Bᵀ (n × k), or C += it: sums along the rows of both.
+template <class T>
+struct Dot {
+    std::size_t m, n, k;
+    const T* a;
+    std::size_t lda;
+    const T* b;
+    std::size_t ldb;
+    T* c;
+    std::size_t ldc;
+};
+
+// C (m × n) = β C + α A (m × k) B (k × n), where A_ip = a[i·a_row + p·a_term].
+template <class T>
+struct Outer {
+    std::size_t m, n, k;
+    const T* a;
+    std::size_t a_row, a_term;
+    const T* b;
+    std::size_t ldb;
+    T* c;
+    std::size_t ldc;
+    T alpha, beta;
+    std::size_t ahead = 0;  // while at a row of C, ask for the one so many rows below it; 0: do not
+};
+
+// A block of numbers and what becomes of them.
+template <class T>
+struct Block {
+    std::size_t rows, cols;
+    const T* x;
+    std::size_t ldx;
+    T* out;
+    std::size_t ldout;
+    T factor;                  // of slopes
+    const double* parameters;  // of the activation
+    std::size_t n_parameters;
+};
+
+enum class Pointwise {
+    ab_relu,      // a·min(x, 0) + b·max(x, 0)
+    exponential,  // a·exp(bx)
+    gaussian,     // a·exp(bx²)
+    sinusoid,     // a (o·sin bx + e·cos bx)
+    erf,          // a·erf(bx) + c
+    gelu,         // xΦ(x)
+    polynomial,   // Σ c_n x^n
+    hermite,      // He_n(x)/√n!
+    power,        // max(x, 0)^k
+    tanh,
+    sigmoid,
+    softplus,
+    silu,
+    mish,
+    gelu_tanh,
+    elu,   // s·x for x > 0, else s·a (e^{x/w} − 1); parameters s, a, w
+    clip,  // min(max(c·x + d, low), high); parameters low, high, c, d
+    softsign,
+};
+constexpr std::size_t kPointwise = 18;
+
+template <class T>
+struct Kernels {
+    void (*dot)(const Dot<T>&);
+    void (*outer)(const Outer<T>&);
+    // x ← scale·x + shift·b_j, in place
+    void (*affine)(std::size_t rows, std::size_t cols, T* x, std::size_t ldx, T scale, const T* b, T shift);
+    // Y ← Y + factor·X
+    void (*add)(std::size_t rows, std::size_t cols, T factor, const T* x, std::size_t ldx, T* y, std::size_t ldy);
+    void (*value[kPointwise])(const Block<T>&);  // out = σ(x)
+    void (*slope[kPointwise])(const Block<T>&);  // out ← factor·out·σ'(x)
+};
+
+template <class T>
+[[nodiscard]] const Kernels<T>& kernels();
+
+}  // namespace ntkcore::dense

@@ -1,0 +1,110 @@
+#include "ntkcore/mlp.hpp"
+
+#include <cmath>
+#include <stdexcept>
+#include <utility>
+
+#include "dense/kernels.hpp"
+#include "mlp_work.hpp"
+#include "partition.hpp"
+
+namespace ntkcore {
+
+template <class T>
+double Dense<T>::scale() const {
+    return weight_std / std::sqrt(static_cast<double>(inputs));
+}
+
+template <class T>
+Mlp<T>::Mlp(std::vector<Dense<T>> layers, std::vector<Nonlinearity> activations, int threads)
+    : layers_(std::move(layers)), activations_(std::move(activations)), threads_(threads) {
+    if (layers_.empty() || activations_.size() + 1 != layers_.size())
+        throw std::invalid_argument("a network of depth L has L − 1 activations");
+    for (std::size_t l = 0; l < depth(); ++l) {
+        if (layers_[l].inputs == 0 || layers_[l].outputs == 0) throw std::invalid_argument("a layer is empty");
+        if (l > 0 && layers_[l].inputs != layers_[l - 1].outputs)
+            throw std::invalid_argument("the shapes of two layers do not fit together");
+    }
+    before_.resize(depth());
+    delta_.resize(depth());
+    after_.resize(depth() - 1);
+    slope_.resize(depth() - 1);
+}
+
+template <class T>
+void Mlp<T>::Buffer::resize(std::size_t n, std::size_t cols) {
+    constexpr std::size_t kLine = 64 / sizeof(T);
+    stride_ = (cols + kLine - 1) / kLine * kLine;
+    if (stride_ % (16 * kLine) == 0) stride_ += kLine;  // rows a power of two apart would share few places in the cache
+    if (memory_.size() < n * stride_) memory_ = Aligned<T>::raw(n * stride_);
+}
+
+template <class T>
+void Mlp<T>::forward(std::size_t n, Rows<const T> x, const Poll* poll) {
+    points_ = 0;  // none, should this pass be stopped
+    x_ = x;
+    for (std::size_t l = 0; l < depth(); ++l) {
+        before_[l].resize(n, layers_[l].outputs);
+        if (l + 1 == depth()) break;
+        after_[l].resize(n, layers_[l].outputs);
+        if (activations_[l].foreign()) slope_[l].resize(n, layers_[l].outputs);
+    }
+    points_ = n;
+    try {
+        for (std::size_t l = 0; l < depth() && n > 0; ++l) forward_layer(l, poll);
+    } catch (...) {
+        points_ = 0;
+        throw;
+    }
+}
+
+// α̃^{ℓ+1} and α^{ℓ+1} from α^ℓ: each task owns some neurons at some points.
+template <class T>
+void Mlp<T>::forward_layer(std::size_t l, const Poll* poll) {
+    const Dense<T>& layer = layers_[l];
+    const dense::Kernels<T>& kernels = dense::kernels<T>();
+    const Rows<const T> in = input(l);
+    const Rows<T> before = before_[l].rows();
+    const T scale = static_cast<T>(layer.scale());
+    const T shift = static_cast<T>(layer.bias_std);
+    const Parts neurons = forward_parts<T>(points_, layer);
+    const Parts points = thin<T>(layer.inputs) ? Parts{points_, points_} : even_parts(points_, kPointBlock);
+    const bool borrowed = use_blas(points_, layer);
+    const Parts blas_points = even_parts(points_, kBlasPoints);
+    const Parts& groups = borrowed ? blas_points : points;
+
+    const auto task = [&](std::size_t index, int, Work&) {
+        const Range i = neurons[index / groups.count()];
+        const Range p = groups[index % groups.count()];
+        const T* const w = layer.weight + i.begin * layer.inputs;
+        T* const out = before.at(p.begin, i.begin);
+        if (borrowed) {
+            gemm_nt(p.size(), i.size(), layer.inputs, in.at(p.begin, 0), in.stride, w, layer.inputs, out,
+                    before.stride);
+        } else if (thin<T>(layer.inputs)) {
+            Aligned<T> turned = transposed(w, i.size(), layer.inputs);  // inputs × neurons
+            kernels.outer({p.size(), i.size(), layer.inputs, in.at(p.begin, 0), in.stride, 1, turned.data(), i.size(),
+                           out, before.stride, T(1), T(0)});
+        } else {
+            kernels.dot(
+                {p.size(), i.size(), layer.inputs, in.at(p.begin, 0), in.stride, w, layer.inputs, out, before.stride});
+        }
+        kernels.affine(p.size(), i.size(), out, before.stride, scale, layer.bias + i.begin, shift);
+        if (l + 1 == depth()) return;
+        const Rows<const T> x{out, before.stride};
+        const Rows<T> after = after_[l].rows();
+        activations_[l].template value<T>(p.size(), i.size(), x, {after.at(p.begin, i.begin), after.stride});
+        if (!activations_[l].foreign()) return;
+        const Rows<T> slope{slope_[l].rows().at(p.begin, i.begin), slope_[l].rows().stride};
+        for (std::size_t r = 0; r < p.size(); ++r) std::fill_n(slope.at(r, 0), i.size(), T(1));
+        activations_[l].template multiply_slope<T>(p.size(), i.size(), x, slope, T(1));
+    };
+    run_tasks(neurons.count() * groups.count(), points_ * layer.inputs * layer.outputs, threads_, task, poll);
+}
+
+template struct Dense<float>;
+template struct Dense<double>;
+template class Mlp<float>;
+template class Mlp<double>;
+
+}  // namespace ntkcore

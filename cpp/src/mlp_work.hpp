@@ -1,0 +1,56 @@
+// What the passes of mlp.cpp and mlp_backward.cpp share: block sizes, chosen by measurement (bench/bench_mlp.py).
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "ntkcore/aligned.hpp"
+#include "ntkcore/blas.hpp"
+#include "ntkcore/mlp.hpp"
+#include "partition.hpp"
+
+namespace ntkcore {
+
+constexpr std::size_t kPointBlock = 128;  // points whose piece of a row stays in the second cache
+constexpr std::size_t kBlasPoints = 2048;
+constexpr std::size_t kRowBlock = 64;  // rows of W that are used twice while they are there
+constexpr std::size_t kManyPoints = 256;
+
+// So few inputs that sums along them would be shorter than a vector or two: better with Wᵀ.
+template <class T>
+[[nodiscard]] bool thin(std::size_t inputs) {
+    return inputs * sizeof(T) <= 256;
+}
+
+// For many points a packed product is worth its packing.
+template <class T>
+[[nodiscard]] bool use_blas(std::size_t points, const Dense<T>& layer) {
+    return points >= kManyPoints && std::min(layer.inputs, layer.outputs) >= 256;
+}
+
+template <class T>
+[[nodiscard]] Parts forward_parts(std::size_t points, const Dense<T>& layer) {
+    constexpr std::size_t kLine = 64 / sizeof(T);
+    if (use_blas(points, layer)) return unit_parts(layer.outputs, kLine, 16, 512 / kLine);
+    return unit_parts(layer.outputs, kLine, 16, 8);
+}
+
+// The columns of W that one task of the backward pass owns.
+template <class T>
+[[nodiscard]] Parts backward_parts(std::size_t points, const Dense<T>& layer) {
+    constexpr std::size_t kTile = 256 / sizeof(T);  // the columns of one tile of `outer`
+    if (use_blas(points, layer)) return unit_parts(layer.inputs, kTile, 16, 512 / kTile);
+    return unit_parts(layer.inputs, kTile, 16, 8);
+}
+
+// The transpose of a rows × cols matrix.
+template <class T>
+[[nodiscard]] Aligned<T> transposed(const T* a, std::size_t rows, std::size_t cols) {
+    Aligned<T> out = Aligned<T>::raw(rows * cols);
+    for (std::size_t i = 0; i < rows; ++i) {
+        for (std::size_t j = 0; j < cols; ++j) out[j * rows + i] = a[i * cols + j];
+    }
+    return out;
+}
+
+}  // namespace ntkcore
