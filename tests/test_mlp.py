@@ -300,21 +300,24 @@ def test_state_dicts_compute_the_same_function_both_ways(bias: bool) -> None:
     mlp = nk.MLP.from_state_dict(net, tensors)
     assert mlp.dtype == np.float64
     X = normals(1, 6, 3)
-    c = [c if bias else np.zeros_like(c) for _, c in layers]
-    expected = np.maximum(np.tanh(X @ layers[0][0].T + c[0]) @ layers[1][0].T + c[1], 0) @ layers[2][0].T + c[2]
+    added = [c if bias else np.zeros_like(c) for _, c in layers]
+    hidden = np.tanh(X @ layers[0][0].T + added[0])
+    expected = np.maximum(hidden @ layers[1][0].T + added[1], 0) @ layers[2][0].T + added[2]
     close(mlp(X), expected, 1e-13)
     back = mlp.to_state_dict()
     assert list(back) == ["0.weight", "0.bias", "2.weight", "2.bias", "4.weight", "4.bias"]
     for i, (A, _) in enumerate(layers):
         close(back[f"{2 * i}.weight"], A, 1e-15)
-        close(back[f"{2 * i}.bias"], c[i], 1e-15)
+        close(back[f"{2 * i}.bias"], added[i], 1e-15)
     single = nk.MLP.from_state_dict(net, {k: Tensor(t.array.astype(np.float32)) for k, t in tensors.items()})
     assert single.dtype == np.float32
     assert nk.MLP.from_state_dict(net, tensors, dtype=np.float32).dtype == np.float32
 
 
 def test_from_arrays_copies() -> None:
-    net, W, b = nk.Network(2), [np.ones((3, 2), np.float32), np.ones((1, 3))], [np.zeros(3), np.zeros(1)]
+    net = nk.Network(2)
+    W: list[Any] = [np.ones((3, 2), np.float32), np.ones((1, 3))]
+    b: list[Any] = [np.zeros(3), np.zeros(1)]
     mlp = nk.MLP.from_arrays(net, W, b)
     assert mlp.dtype == np.float64
     mlp.weights[0][...] = 0

@@ -145,7 +145,7 @@ class FiniteNetwork:
         return self._values(self._samples(X))
 
     def _values(self, rows: FloatArray) -> FloatArray:
-        """F of checked samples, in blocks, so that the memory of the layers is bounded."""
+        """Return f of checked samples, in blocks, so that the memory of the layers is bounded."""
         block = max(64, _BLOCK_BYTES // (2 * sum(self.widths) * self.dtype.itemsize))
         result = np.empty((len(rows), self.n_outputs), self.dtype)
         for i in range(0, len(rows), block):
@@ -164,6 +164,8 @@ class FiniteNetwork:
             If they do not fit into memory.
         """
         rows = self._samples(X)
+        if not len(rows):
+            return [np.zeros((0, n), self.dtype) for n in self.widths[1:]]
         size = 3 * len(rows) * sum(self.widths) * self.dtype.itemsize
         _memory.ensure(size, f"the layers of {len(rows)} samples", "ask for fewer samples at a time")
         with self._lock:

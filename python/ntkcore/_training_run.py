@@ -169,7 +169,8 @@ class Run:
             if self.stopped:
                 return True
             with interrupt.held():  # parameters, step and minibatch belong together
-                engine.step((d / len(rows)).astype(mlp.dtype), options.learning_rate, options.momentum, weights, biases)
+                scaled = np.ascontiguousarray(d / len(rows), mlp.dtype)
+                engine.step(scaled, options.learning_rate, options.momentum, weights, biases)
                 self.step += 1
                 self.batches.advance()
         return False

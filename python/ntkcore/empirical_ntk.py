@@ -126,7 +126,10 @@ class TangentKernel(FiniteNetwork):
             shape = (len(self.widths) - 1, 2, *shape)
         size = int(np.prod(shape, dtype=object)) * self.dtype.itemsize
         _memory.ensure(size, f"a kernel of shape {shape}", 'ask for fewer samples at a time, or outputs="mean"')
-        with reporting(check_progress(progress), f"Empirical NTK {len(rows)}") as report, self._lock:
+        show = check_progress(progress)
+        if 0 in shape:
+            return np.zeros(shape, self.dtype)
+        with reporting(show, f"Empirical NTK {len(rows)}") as report, self._lock:
             return np.asarray(self._engine.empirical_ntk(rows, columns, outputs, per_layer, report))
 
     def ntk_vector_product(self, X: npt.ArrayLike, v: npt.ArrayLike, Z: npt.ArrayLike | None = None) -> FloatArray:
@@ -174,7 +177,9 @@ class TangentKernel(FiniteNetwork):
         return product[:, 0] if single else product
 
     def _product(self, rows: FloatArray, vector: FloatArray) -> FloatArray:
-        """Θ v of checked arguments."""
+        """Return Θ v of checked arguments."""
+        if not len(rows):
+            return vector
         with self._lock:
             return np.asarray(self._engine.ntk_vector_product(rows, np.ascontiguousarray(vector)))
 

@@ -139,15 +139,14 @@ class LinearizedMLP:
                     f = start + apply(a)
                     if step % every == 0 or step == count:
                         kept.append((step, chosen.cost(f, targets), f.astype(mlp.dtype)))
-                    d = -chosen.gradient(f, targets)
+                    velocity = m * velocity - chosen.gradient(f, targets) / len(rows)
+                    if step < count:
+                        a = a + eta * velocity
                 if not np.isfinite(f).all():
                     bound = 2.0 * (1.0 + m) / ((chosen.curvature or 1.0) * mlp._largest_eigenvalue(rows))
                     raise NumericalError(
                         f"training diverged after step {step}: learning_rate={eta:g}, the stable one is {bound:.4g}"
                     )
-                if step < count:
-                    velocity = m * velocity + d / len(rows)
-                    a = a + eta * velocity
                 if report is not None:
                     report(step, count)
         self.points = np.concatenate([self.points, rows])
