@@ -1,4 +1,4 @@
-"""Temporary: the NumPy twin in place of an engine that is not there yet."""
+"""Temporary: the NumPy twin for what the engine cannot do yet."""
 
 from typing import Any
 
@@ -18,10 +18,19 @@ def pair(entry: Any) -> Any:
     return a, a.derivative
 
 
-class Shim(MLPEngine):
+native: Any = _core.MLPEngine
+
+
+class Shim:
     def __init__(self, W: Any, b: Any, ws: Any, bs: Any, acts: Any, threads: int) -> None:
-        super().__init__(W, b, ws, bs, [pair(a) for a in acts], threads)
+        self.native = native(W, b, ws, bs, acts, threads)
+        self.twin = MLPEngine(W, b, ws, bs, [pair(a) for a in acts], threads)
+        self.empirical_ntk = self.twin.empirical_ntk
+        self.ntk_vector_product = self.twin.ntk_vector_product
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.native, name)
 
 
-if not hasattr(_core, "MLPEngine"):
-    _core.MLPEngine = Shim
+if not hasattr(native, "empirical_ntk"):
+    _core.MLPEngine = Shim  # type: ignore[misc, assignment]

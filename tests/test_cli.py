@@ -292,19 +292,11 @@ def test_help_is_quick_to_load() -> None:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 128 + signal.SIGTERM)])
 def test_signals_stop_it_and_leave_nothing(X: Any, number: signal.Signals, code: int) -> None:
     np.save("big.npy", np.random.default_rng(0).standard_normal((4000, 5)))
-    command = [
-        sys.executable,
-        "-m",
-        "ntkcore.cli",
-        "gram",
-        "big.npy",
-        "-o",
-        "k.npy",
-        "--depth",
-        "3000",
-        "--threads",
-        "1",
-    ]
+    # What a shell starts in the background ignores SIGINT, and so would its children.
+    start = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{start}; from ntkcore.cli import main; sys.exit(main())"
+    arguments = ["gram", "big.npy", "-o", "k.npy", "--depth", "3000", "--threads", "1"]
+    command = [sys.executable, "-c", program, *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
         limit = time.monotonic() + 60
         while len(os.listdir()) == 2 and process.poll() is None and time.monotonic() < limit:

@@ -215,7 +215,8 @@ def test_kinds_of_random_state() -> None:
     assert (a, b) == (first(again := np.random.default_rng(9)), first(again))
     assert first(None) != first(None)
     assert first(np.random.MT19937(5)) == first(np.random.MT19937(5))
-    assert first(np.random.RandomState(5)._bit_generator) == first(np.random.RandomState(5)._bit_generator)
+    legacy: Any = np.random.RandomState
+    assert first(legacy(5)._bit_generator) == first(legacy(5)._bit_generator)
     assert first([1, 2]) == first([1, 2])
 
 

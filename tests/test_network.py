@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import ntkcore as nk
@@ -254,3 +255,20 @@ def test_networks_are_values() -> None:
         net.depth = 4  # type: ignore[misc]
     assert "depth=3" in repr(net)
     assert "abs" in repr(net)
+
+
+def test_warnings_point_at_the_line_of_the_caller() -> None:
+    net = nk.Network(2, "relu", weight_std=1e200)
+    rough = nk.Network(2, nk.Activation.from_function(np.abs, name="rough"), rtol=1e-14)
+    x = np.array([[1.0, 2.0], [2.0, -1.0]])
+    calls: list[tuple[type[Warning], Callable[[], object]]] = [
+        (RuntimeWarning, lambda: net.ntk(x)),
+        (RuntimeWarning, lambda: net.nngp_diagonal(x)),
+        (RuntimeWarning, lambda: net.kernels(x)),
+        (nk.ExpansionWarning, lambda: rough.ntk(x)),
+        (nk.ExpansionWarning, lambda: rough.kernels(x, layers="all")),
+    ]
+    for kind, call in calls:
+        with pytest.warns(kind) as caught:
+            call()
+        assert {w.filename for w in caught} == {__file__}

@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from . import _core, _memory, _parameters
 from . import _validation as check
+from ._kernels import check_threads
 from ._parameters import ParameterList
 from ._validation import FloatArray
-from .network import Network, check_threads
+from .network import Network
 
 _BLOCK_BYTES = 1 << 28  # what the layers of one block of samples may take
 

@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _validation as check
+from ._kernels import check_progress
 from ._progress import Progress, reporting
 from ._validation import FloatArray
 from .ensembles import as_seeds
 from .mlp import MLP
-from .network import Network, check_progress
+from .network import Network
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -15,9 +15,9 @@ import numpy.typing as npt
 from . import _memory
 from . import _validation as check
 from ._finite_network import FiniteNetwork
+from ._kernels import check_progress
 from ._progress import Progress, reporting
 from ._validation import FloatArray
-from .network import check_progress
 
 if TYPE_CHECKING:
     from .linearized import LinearizedMLP

@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _validation as check
+from ._kernels import check_progress
 from ._progress import Progress, reporting
 from ._validation import FloatArray
 from .errors import NumericalError
 from .history import TrainingHistory
 from .losses import Loss, as_loss
 from .mlp import MLP
-from .network import check_progress
 
 __all__ = ["LinearizedMLP"]
 

@@ -4,60 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _buffers, _core, _memory
+from . import _core, _kernels
 from . import _validation as check
-from ._progress import Progress, reporting
+from ._kernels import ErrorBound, Kernels
+from ._progress import Progress
 from ._validation import FloatArray
 from .activations import Activation, as_activation
-from .errors import ExpansionWarning
 
 if TYPE_CHECKING:
     from .mlp import MLP
 
 __all__ = ["ErrorBound", "Kernels", "Network"]
-
-
-class ErrorBound(NamedTuple):
-    """Upper bounds of the largest error |K_ij − exact|/√(K_ii K_jj) of the three kernels.
-
-    They cover the truncation of Hermite expansions, its propagation through all layers, the quadrature of the
-    coefficients and rounding. For networks of activations in closed form they are the rounding level.
-    A float each, or with ``layers="all"`` an array of L.
-
-    Attributes
-    ----------
-    sigma, sigma_dot, theta : float or ndarray
-        Of Σ, of Σ̇ and of Θ.
-    """
-
-    sigma: Any
-    sigma_dot: Any
-    theta: Any
-
-
-class Kernels(NamedTuple):
-    """The three kernels of one network.
-
-    Attributes
-    ----------
-    sigma : ndarray
-        Σ, the covariance of the network's outputs at initialization (NNGP), (N, M) or (L, N, M).
-    sigma_dot : ndarray
-        Σ̇, the same of the derivatives: Θ^{ℓ+1} = Θ^ℓ Σ̇^{ℓ+1} + Σ^{ℓ+1}. Σ̇¹ is 0: no activation precedes the first map.
-    theta : ndarray
-        Θ, the neural tangent kernel.
-    """
-
-    sigma: FloatArray
-    sigma_dot: FloatArray
-    theta: FloatArray
 
 
 @dataclasses.dataclass(frozen=True, init=False, repr=False)
@@ -214,7 +177,8 @@ class Network:
         >>> K.shape, bool((K == K.T).all())
         ((100, 100), True)
         """
-        return self._one("theta", X, Z, threads, out, progress)
+        self._require_slopes("Θ")
+        return _kernels.one(self._native, "theta", X, Z, threads, out, progress)
 
     def nngp(
         self,
@@ -235,8 +199,44 @@ class Network:
         >>> float(nk.Network(depth=4).nngp([[1.0, 0.0]])[0, 0])
         0.08125
         """
-        return self._one("sigma", X, Z, threads, out, progress)
+        return _kernels.one(self._native, "sigma", X, Z, threads, out, progress)
 
+    @overload
+    def kernels(
+        self,
+        X: npt.ArrayLike,
+        Z: npt.ArrayLike | None = None,
+        *,
+        layers: str = "last",
+        threads: int | None = None,
+        progress: Progress = False,
+        return_bound: Literal[False] = False,
+        method: str = "auto",
+    ) -> Kernels: ...
+    @overload
+    def kernels(
+        self,
+        X: npt.ArrayLike,
+        Z: npt.ArrayLike | None = None,
+        *,
+        layers: str = "last",
+        threads: int | None = None,
+        progress: Progress = False,
+        return_bound: Literal[True],
+        method: str = "auto",
+    ) -> tuple[Kernels, ErrorBound]: ...
+    @overload
+    def kernels(
+        self,
+        X: npt.ArrayLike,
+        Z: npt.ArrayLike | None = None,
+        *,
+        layers: str = "last",
+        threads: int | None = None,
+        progress: Progress = False,
+        return_bound: bool,
+        method: str = "auto",
+    ) -> Kernels | tuple[Kernels, ErrorBound]: ...
     def kernels(
         self,
         X: npt.ArrayLike,
@@ -247,7 +247,7 @@ class Network:
         progress: Progress = False,
         return_bound: bool = False,
         method: str = "auto",
-    ) -> Any:
+    ) -> Kernels | tuple[Kernels, ErrorBound]:
         """Return Σ, Σ̇ and Θ from one pass over the pairs.
 
         Parameters
@@ -275,9 +275,9 @@ class Network:
         (3, 2, 2)
         """
         self._require_slopes("Θ")
-        rows, cols = self._samples(X, Z)
+        rows, cols = _kernels.samples(X, Z)
         every = check.one_of(layers, "layers", ("last", "all")) == "all"
-        count = check_threads(threads)
+        count = _kernels.check_threads(threads)
         bound = check.boolean(return_bound, "return_bound")
         if check.one_of(method, "method", ("auto", "quadrature")) == "quadrature":
             if bound:
@@ -286,12 +286,8 @@ class Network:
 
             slow = quadrature.kernels(self, rows, cols)
             return Kernels(*((k if every else k[-1]).astype(rows.dtype) for k in slow))
-        shape = (self.depth if every else 1, rows.shape[0], (rows if cols is None else cols).shape[0])
-        size = 3 * int(np.prod(shape, dtype=object)) * rows.dtype.itemsize
-        _memory.ensure(size, f"three kernels of shape {shape}", "ask for fewer samples or layers at a time")
-        outs = [_buffers.empty(shape, rows.dtype) for _ in range(3)]
-        bounds = self._run(rows, cols, every, outs[0], outs[1], outs[2], count, progress)
-        result = Kernels(*(outs if every else [o[0] for o in outs]))
+        levels = self.depth if every else None
+        result, bounds = _kernels.three(self._native, rows, cols, levels, count, progress)
         return (result, bounds) if bound else result
 
     def error_bound(
@@ -316,9 +312,11 @@ class Network:
         >>> bool(bound.theta < 1e-9)
         True
         """
-        rows, cols = self._samples(X, Z)
+        rows, cols = _kernels.samples(X, Z)
         every = check.one_of(layers, "layers", ("last", "all")) == "all"
-        return self._run(rows, cols, every, None, None, None, check_threads(threads), False)
+        return _kernels.run(
+            self._native, rows, cols, self.depth if every else None, {}, _kernels.check_threads(threads), False
+        )
 
     def ntk_diagonal(self, X: npt.ArrayLike, *, threads: int | None = None) -> FloatArray:
         """Return Θ^L(x, x) of every row of X, (N,), in O(N): the diagonal of `ntk` to the last bit.
@@ -329,7 +327,8 @@ class Network:
         >>> nk.Network(depth=4).ntk_diagonal([[1.0, 0.0]])
         array([0.2825])
         """
-        return self._diagonal("theta", X, threads)
+        self._require_slopes("Θ")
+        return _kernels.diagonal(self._native, "theta", X, threads)
 
     def nngp_diagonal(self, X: npt.ArrayLike, *, threads: int | None = None) -> FloatArray:
         """Return Σ^L(x, x) of every row of X, (N,), in O(N): the diagonal of `nngp` to the last bit.
@@ -340,7 +339,7 @@ class Network:
         >>> nk.Network(depth=4).nngp_diagonal([[1.0, 0.0]])
         array([0.08125])
         """
-        return self._diagonal("sigma", X, threads)
+        return _kernels.diagonal(self._native, "sigma", X, threads)
 
     def init(
         self,
@@ -392,7 +391,7 @@ class Network:
         from .mlp import MLP
 
         widths = _parameters.as_widths(self, n_inputs, width, n_outputs)
-        seed, kind, count = _parameters.seed_of(rng), check.float_dtype(dtype, "dtype"), check_threads(threads)
+        seed, kind, count = _parameters.seed_of(rng), check.float_dtype(dtype, "dtype"), _kernels.check_threads(threads)
         for layer, activation in enumerate(self.activations, start=1):
             _parameters.engine_activation(activation, layer)  # refuses before anything is drawn
         return MLP._of(self, *_parameters.draw(widths, seed, kind, count), count)
@@ -405,141 +404,3 @@ class Network:
                     f"{kernel} does not exist for {activation!r} in hidden layer {layer}: its derivative is "
                     "no function; Σ does, see Network.nngp"
                 )
-
-    def _samples(self, X: npt.ArrayLike, Z: npt.ArrayLike | None) -> tuple[FloatArray, FloatArray | None]:
-        rows = check.as_samples(X, "X")
-        if Z is None or Z is X:
-            return rows, None
-        cols = check.as_samples(Z, "Z", features=rows.shape[1])
-        dtype = np.result_type(rows, cols)
-        return rows.astype(dtype, copy=False), cols.astype(dtype, copy=False)
-
-    def _one(
-        self,
-        kernel: str,
-        X: npt.ArrayLike,
-        Z: npt.ArrayLike | None,
-        threads: int | None,
-        out: npt.NDArray[Any] | None,
-        progress: Progress,
-    ) -> FloatArray:
-        if kernel == "theta":
-            self._require_slopes("Θ")
-        rows, cols = self._samples(X, Z)
-        count = check_threads(threads)
-        shape = (rows.shape[0], (rows if cols is None else cols).shape[0])
-        if out is None:
-            size = shape[0] * shape[1] * rows.dtype.itemsize
-            instead = (
-                "pass blocks of rows as X with all of them as Z, or out= a memory map (numpy.lib.format.open_memmap)"
-            )
-            _memory.ensure(size, f"a kernel of shape {shape}", instead)
-            result: npt.NDArray[Any] = _buffers.empty(shape, rows.dtype)
-        else:
-            result = check_out(out, shape, rows.dtype, {"X": rows} if cols is None else {"X": rows, "Z": cols})
-        view = np.asarray(result)[np.newaxis]
-        self._run(
-            rows,
-            cols,
-            False,
-            view if kernel == "sigma" else None,
-            None,
-            view if kernel == "theta" else None,
-            count,
-            progress,
-        )
-        return result
-
-    def _run(
-        self,
-        rows: FloatArray,
-        cols: FloatArray | None,
-        every: bool,
-        sigma: FloatArray | None,
-        sigma_dot: FloatArray | None,
-        theta: FloatArray | None,
-        threads: int,
-        progress: Progress,
-    ) -> ErrorBound:
-        found: dict[str, Any] = {}
-        with reporting(check_progress(progress), f"Gram matrix {rows.shape[0]}") as report:
-            clipped = _core.gram(
-                self._native,
-                rows,
-                cols,
-                all_levels=every,
-                sigma=sigma,
-                sigma_dot=sigma_dot,
-                theta=theta,
-                threads=threads,
-                progress=report,
-                report=found,
-            )
-        warn_if_clipped(clipped, rows.dtype)
-        if not found["bounds"]:  # no samples
-            found["bounds"] = [(0.0, 0.0, 0.0)] * self.depth
-        bounds = np.array(found["bounds"])
-        if found.get("capped"):
-            degree, (sigma, dot, theta) = max(found["degrees"]), bounds[-1]
-            message = (
-                f"the Hermite expansion of an activation was cut at degree {degree}; errors are at most {sigma:.1e} "
-                f"in Σ, {dot:.1e} in Σ̇ and {theta:.1e} in Θ, relative to √(K_ii K_jj); a network with a larger rtol is "
-                "content with less, and faster"
-            )
-            warnings.warn(message, ExpansionWarning, stacklevel=4)
-        return ErrorBound(*(bounds.T if every else map(float, bounds[-1])))
-
-    def _diagonal(self, kernel: str, X: npt.ArrayLike, threads: int | None) -> FloatArray:
-        if kernel == "theta":
-            self._require_slopes("Θ")
-        rows = check.as_samples(X, "X")
-        result = np.empty(rows.shape[0], rows.dtype)
-        clipped = _core.gram_diagonal(
-            self._native,
-            rows,
-            sigma=result if kernel == "sigma" else None,
-            theta=result if kernel == "theta" else None,
-            threads=check_threads(threads),
-        )
-        warn_if_clipped(clipped, rows.dtype)
-        return result
-
-
-def check_threads(threads: int | None) -> int:
-    """Return the number of threads to use."""
-    return _core.available_threads() if threads is None else check.positive_int(threads, "threads", maximum=4096)
-
-
-def check_progress(progress: Progress) -> Progress:
-    """Return a progress option that is a truth value or callable."""
-    return progress if callable(progress) else check.boolean(progress, "progress")
-
-
-def check_out(
-    out: object, shape: tuple[int, int], dtype: np.dtype[Any], inputs: dict[str, FloatArray]
-) -> npt.NDArray[Any]:
-    """Return ``out`` if results of this shape and dtype can be written to it in place."""
-    need = f"out must be a writeable array of shape {shape} and dtype {dtype}"
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"{need}, got {check.shown(out)} of type {type(out).__name__}")
-    if out.shape != shape or out.dtype != dtype:
-        raise ValueError(f"{need}, got shape {out.shape} and dtype {out.dtype}")
-    if not out.flags.writeable:
-        raise ValueError(f"{need}, got one that is read-only")
-    if not out.flags.aligned or any(stride % dtype.itemsize for stride in out.strides):
-        raise ValueError(f"{need}, got one whose entries are not aligned in memory")
-    (far, rows), (near, cols) = sorted(zip(map(abs, out.strides), out.shape, strict=True), reverse=True)
-    if out.size and ((cols > 1 and near == 0) or (rows > 1 and far < near * (cols - 1) + dtype.itemsize)):
-        raise ValueError(f"{need}, got one whose entries overlap each other (strides {out.strides})")
-    for name, array in inputs.items():
-        if np.may_share_memory(out, array):
-            raise ValueError(f"{need} that shares no memory with {name}, got one that overlaps it")
-    return out
-
-
-def warn_if_clipped(clipped: bool, dtype: np.dtype[Any]) -> None:
-    """Warn that entries left the range of the dtype."""
-    if clipped:
-        largest = np.finfo(dtype).max
-        message = f"kernel entries larger than {largest:.3g}, the largest {dtype}, were set to it; scale X down"
-        warnings.warn(message, RuntimeWarning, stacklevel=4)

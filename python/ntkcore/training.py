@@ -17,12 +17,12 @@ import numpy.typing as npt
 from . import _validation as check
 from ._files import PathLike, as_path
 from ._finite_network import FiniteNetwork
+from ._kernels import check_progress
 from ._progress import Progress, reporting
 from ._training_run import Direction, Options, Run
 from ._validation import RngLike
 from .history import TrainingHistory
 from .losses import Loss, as_loss
-from .network import check_progress
 
 if TYPE_CHECKING:
     from .mlp import MLP
