@@ -236,7 +236,8 @@ def test_parameters_can_be_read_assigned_and_copied() -> None:
         twin.weights[0][...] = 0.0
         twin.weights[1:] = [np.zeros((1, 3))]
     assert np.array_equal(mlp([[1.0, 2.0]]), before)
-    for change in (lambda: mlp.weights.append(engine_array), lambda: mlp.weights.pop(), lambda: mlp.weights.clear()):
+    changing: Any = mlp.weights
+    for change in (lambda: changing.append(engine_array), lambda: changing.pop(), lambda: changing.clear()):
         with pytest.raises(TypeError, match=r"one array for each layer"):
             change()
     with pytest.raises(TypeError):

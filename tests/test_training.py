@@ -192,7 +192,7 @@ def test_losses_against_forty_digits() -> None:
     """Also where e^f overflows; gradients are derivatives of the exact values."""
     mp = mpmath.mp.clone()
     mp.dps = 40
-    f = np.array([[0.3, -1.2, 2.5], [800.0, -750.0, 1.0], [-1e-3, 0.0, 1e-3], [-3.0, 900.0, 40.0]])
+    f = np.array([[0.3, -1.2, 2.5], [800.0, -750.0, 1.0], [-1e-3, 0.25, 1e-3], [-3.0, 900.0, 40.0]])
     labels = np.array([[1.0, -1.0, 1.0], [1.0, 1.0, -1.0], [-1.0, 1.0, 1.0], [1.0, -1.0, -1.0]])
     shares = np.array([[0.2, 0.3, 0.5], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.5, 0.25, 0.25]])
     exact: dict[str, Callable[[Any, Any], Any]] = {
@@ -452,18 +452,21 @@ def test_checkpoints_of_other_networks_and_other_files_are_refused(tmp_path: Pat
 
 @pytest.mark.parametrize("momentum", [0.0, 0.8])
 def test_divergence_names_step_and_stable_rate_and_loses_nothing(momentum: float) -> None:
-    mlp = nk.Network(3, "relu", 1.4).init(3, 400, 2, rng=0, dtype=np.float64)
+    mlp = nk.Network(3, "relu", 1.4).init(3, 100, 2, rng=0, dtype=np.float64)
     before, stable = snapshot(mlp), mlp.max_learning_rate(X, momentum=momentum)
-    mlp.train(X, Y, steps=3000, learning_rate=0.9 * stable, momentum=momentum)
+    mlp.train(X, Y, steps=300, learning_rate=0.9 * stable, momentum=momentum)
     for array, start in zip(parameters(mlp), before, strict=True):
         array[...] = start
     with (
-        pytest.warns(RuntimeWarning, match=rf"learning_rate={20 * stable:g} is beyond the stable 2.* = {stable:.3g}"),
+        pytest.warns(RuntimeWarning, match=rf"learning_rate={20 * stable:g} is beyond the stable 2.* = ") as warned,
         pytest.raises(nk.NumericalError) as info,
     ):
-        mlp.train(X, Y, steps=3000, learning_rate=20 * stable, momentum=momentum, record_every=1)
+        mlp.train(X, Y, steps=300, learning_rate=20 * stable, momentum=momentum, record_every=1)
     message, history = str(info.value), info.value.history
-    assert f"stable {'2(1 + momentum)' if momentum else '2'}/λ_max = {stable:.3g}" in message
+    formula = f"stable {'2(1 + momentum)' if momentum else '2'}/λ_max = "
+    for text in (message, str(warned[0].message)):
+        number = text.partition(formula)[2].split(". ")[0]
+        assert float(number) == pytest.approx(stable, rel=1e-2)
     assert same(snapshot(mlp), before)
     assert history is not None
     assert history.stopped == "diverged"
