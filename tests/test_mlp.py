@@ -237,9 +237,9 @@ def test_parameters_can_be_read_assigned_and_copied() -> None:
         twin.weights[1:] = [np.zeros((1, 3))]
     assert np.array_equal(mlp([[1.0, 2.0]]), before)
     changing: Any = mlp.weights
-    for change in (lambda: changing.append(engine_array), lambda: changing.pop(), lambda: changing.clear()):
+    for name, arguments in (("append", (engine_array,)), ("pop", ()), ("clear", ()), ("extend", ([engine_array],))):
         with pytest.raises(TypeError, match=r"one array for each layer"):
-            change()
+            getattr(changing, name)(*arguments)
     with pytest.raises(TypeError):
         del mlp.weights[0]
     assert len(mlp.weights) == 2

@@ -120,6 +120,9 @@ class Run:
         rows = len(self.X) if self.options.record_outputs else 0
         rows += 0 if self.options.probes is None else len(self.options.probes)
         size = 2 * count * rows * self.mlp.n_outputs * self.mlp.dtype.itemsize  # records, and the history's arrays
+        batch = self.options.batch_size or len(self.X)
+        layers = 3 * batch * sum(self.mlp.widths) * self.mlp.dtype.itemsize
+        _memory.ensure(layers, f"a step with {batch} samples", "use a smaller batch_size")
         _memory.ensure(size, f"{count} records of {rows} outputs", "use a larger record_every, or record_outputs=False")
 
     # --- the loop ---
