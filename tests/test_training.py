@@ -165,6 +165,19 @@ def test_a_network_trained_against_another_one() -> None:
     assert np.isnan(history.losses).all()
 
 
+def test_directions_may_use_the_network() -> None:
+    mlp, twin = new(), new()
+
+    def direction(f: Array, t: float) -> Array:
+        mlp(X[:5])
+        mlp.empirical_ntk(X[:2])
+        return Y - f
+
+    mlp.train(X, direction=direction, steps=5)
+    twin.train(X, Y, steps=5)
+    assert same(snapshot(mlp), snapshot(twin))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_threads_give_the_same_bits(dtype: Any) -> None:
     """Sizes around the blocks of the engine, with momentum, minibatches and records."""
@@ -176,7 +189,14 @@ def test_threads_give_the_same_bits(dtype: Any) -> None:
         history = mlp.train(points, points[:, :3], steps=4, batch_size=77, rng=0, learning_rate=0.1, probes=points[:5])
         assert history.probes is not None
         v = points[:, 3:6]
-        found = [*snapshot(mlp), history.losses, history.probes, mlp.ntk_vector_product(points, v)]
+        found = [
+            *snapshot(mlp),
+            mlp(points),
+            *mlp.layer_ntks(points[:70]),
+            history.losses,
+            history.probes,
+            mlp.ntk_vector_product(points, v),
+        ]
         results.append([*found, mlp.empirical_ntk(points), mlp.empirical_ntk(points[:9], points, outputs="full")])
         few = mlp.copy()
         few.train(points[:3], points[:3, :3], steps=5, momentum=0.3, learning_rate=0.1)
@@ -421,7 +441,7 @@ def test_a_killed_run_resumes_to_the_same_bits(tmp_path: Path) -> None:
 )
 def test_checkpoints_of_other_runs_are_refused(tmp_path: Path, change: dict[str, Any], name: str) -> None:
     path, mlp = tmp_path / "run.npz", new()
-    mlp.train(X, Y, rng=1, checkpoint=path, **RUN)
+    new().train(X, Y, rng=1, checkpoint=path, **RUN)
     content, before = path.read_bytes(), snapshot(mlp)
     arguments: dict[str, Any] = {"X": X, "Y": Y, **RUN, **change}
     with pytest.raises(ValueError, match=f"^{name} must be"):

@@ -43,6 +43,7 @@ class FiniteNetwork:
         self.widths = (weights[0].shape[1], *(len(b) for b in biases))
         self._threads = threads
         self._weights, self._biases = ParameterList(weights, "weights"), ParameterList(biases, "biases")
+        self._passes = 0  # how often the engine has been used, so that a step can tell if its forward pass is the last
         self._lock = threading.RLock()  # between a forward pass and what is computed on it
         self._engine = _core.MLPEngine(
             list(self._weights),
@@ -151,6 +152,7 @@ class FiniteNetwork:
         result = np.empty((len(rows), self.n_outputs), self.dtype)
         for i in range(0, len(rows), block):
             with self._lock:
+                self._passes += 1
                 result[i : i + block] = self._engine.forward(rows[i : i + block])
         return result
 
@@ -170,5 +172,6 @@ class FiniteNetwork:
         size = 3 * len(rows) * sum(self.widths) * self.dtype.itemsize
         _memory.ensure(size, f"the layers of {len(rows)} samples", "ask for fewer samples at a time")
         with self._lock:
+            self._passes += 1
             self._engine.forward(rows)
             return [np.asarray(pre) for pre in self._engine.preactivations()]

@@ -106,12 +106,12 @@ class Run:
                 raise ValueError(
                     f"checkpoint must be a new file, but {str(path)!r} is there: resume=True continues from it"
                 )
-            self.records, state, settings = self.checkpoint.read(self.mlp, self.velocities, self.batches)
+            self.records, state, settings = self.checkpoint.read(
+                self.mlp, self.velocities, self.batches, self.options.steps
+            )
             self.step, self.limit, self.start = state["step"], state["limit"], state["start"]
             self.every = state["every"]
             self.checkpoint.settings = settings
-            if self.step > self.options.steps:
-                raise ValueError(f"steps must be at least {self.step}, which the checkpoint has done")
         elif not path.parent.is_dir():
             raise ValueError(f"checkpoint must be a file in an existing folder, got {str(path)!r}")
 
@@ -164,13 +164,15 @@ class Run:
             if index is not None:
                 rows, targets = rows[index], None if targets is None else targets[index]
             f = engine.forward(rows)
+            mlp._passes = passes = mlp._passes + 1
             if recording:
                 self._record(f if everything is None else everything, probes)
             d = self._direction(f, targets)
-            if self._unstable(interrupt, f, d, rows):
-                engine.forward(rows)  # the look at the stability has used the engine
+            self._watch(interrupt, f, d, rows)
             if self.stopped:
                 return True
+            if mlp._passes != passes:  # the user's direction, or the look at the stability, has used the engine
+                engine.forward(rows)
             with interrupt.held():  # parameters, step and minibatch belong together
                 scaled = np.ascontiguousarray(d / len(rows), mlp.dtype)
                 engine.step(scaled, options.learning_rate, options.momentum, weights, biases)
@@ -199,8 +201,8 @@ class Run:
 
     # --- stability ---
 
-    def _unstable(self, interrupt: Interrupt, f: FloatArray, d: FloatArray, rows: FloatArray) -> bool:
-        """Raise if the outputs have diverged; warn if they are about to. Return whether the engine was used."""
+    def _watch(self, interrupt: Interrupt, f: FloatArray, d: FloatArray, rows: FloatArray) -> None:
+        """Raise if the outputs have diverged; warn if they are about to."""
         peak = float(np.abs(f).max())
         size = float(np.vdot(d, d)) / len(d)
         if self.start == math.inf:
@@ -212,7 +214,7 @@ class Run:
             raise self._diverged(peak, rows)
         rising = size > 4.0 * self.start and self.step >= self.next_check and self.options.direction is None
         if self.warned or not rising or self.options.loss.curvature is None:
-            return False
+            return
         self.next_check = 4 * self.step + 10
         with interrupt.held():
             bound = self._bound(rows)
@@ -224,7 +226,6 @@ class Run:
                 RuntimeWarning,
                 stacklevel=6,
             )
-        return True
 
     def _bound(self, rows: FloatArray) -> float:
         """Return the largest stable learning rate at the start of the run, or now if that was not kept."""

@@ -130,6 +130,7 @@ class TangentKernel(FiniteNetwork):
         if 0 in shape:
             return np.zeros(shape, self.dtype)
         with reporting(show, f"Empirical NTK {len(rows)}") as report, self._lock:
+            self._passes += 1
             return np.asarray(self._engine.empirical_ntk(rows, columns, outputs, per_layer, report))
 
     def ntk_vector_product(self, X: npt.ArrayLike, v: npt.ArrayLike, Z: npt.ArrayLike | None = None) -> FloatArray:
@@ -181,6 +182,7 @@ class TangentKernel(FiniteNetwork):
         if not len(rows):
             return vector
         with self._lock:
+            self._passes += 1
             return np.asarray(self._engine.ntk_vector_product(rows, np.ascontiguousarray(vector)))
 
     def max_learning_rate(self, X: npt.ArrayLike, *, momentum: float = 0.0) -> float:
