@@ -115,7 +115,7 @@ class TangentKernel(FiniteNetwork):
         rows = self._samples(X)
         columns = None if Z is None or Z is X else self._samples(Z, "Z")
         parts = self._ntk(rows, columns, "mean", True, progress)
-        return LayerNTKs(parts[:, 0], parts[:, 1])
+        return LayerNTKs(parts[0::2], parts[1::2])
 
     def _ntk(
         self, rows: FloatArray, columns: FloatArray | None, outputs: str, per_layer: bool, progress: Progress
@@ -123,7 +123,7 @@ class TangentKernel(FiniteNetwork):
         shape: tuple[int, ...] = (len(rows), len(rows if columns is None else columns))
         shape += {"mean": (), "diagonal": (self.n_outputs,), "full": (self.n_outputs, self.n_outputs)}[outputs]
         if per_layer:
-            shape = (len(self.widths) - 1, 2, *shape)
+            shape = (2 * len(self.widths) - 2, *shape)
         size = int(np.prod(shape, dtype=object)) * self.dtype.itemsize
         _memory.ensure(size, f"a kernel of shape {shape}", 'ask for fewer samples at a time, or outputs="mean"')
         show = check_progress(progress)
