@@ -274,6 +274,7 @@ def test_callbacks_stop_and_may_use_the_network() -> None:
     history = mlp.train(X, Y, steps=20, callback=callback, record_every=5)
     assert seen == list(range(1, 8))
     assert history.stopped == "callback"
+    assert history.n_steps == 7
     assert history.steps.tolist() == [0, 5, 7]
     twin.train(X, Y, steps=7)
     assert same(snapshot(mlp), snapshot(twin))
@@ -306,8 +307,9 @@ def test_ctrl_c_keeps_whole_steps_and_returns_the_history() -> None:
     assert history.stopped == "interrupted"
     assert history.steps.tolist() == [0]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    steps = next(n for n in (done[0], done[0] + 1) if same(snapshot(mlp), after(twin, n)))
-    assert steps > 0
+    assert history.n_steps in (done[0], done[0] + 1)
+    assert history.n_steps > 0
+    assert same(snapshot(mlp), after(twin, history.n_steps))
 
 
 def after(mlp: nk.MLP, steps: int) -> list[Array]:

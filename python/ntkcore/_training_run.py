@@ -297,6 +297,7 @@ class Run:
             loss=self.options.loss.name,
             learning_rate=self.options.learning_rate,
             momentum=self.options.momentum,
+            n_steps=self.step,
             stopped=self.stopped,
         )
 

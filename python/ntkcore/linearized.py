@@ -154,7 +154,7 @@ class LinearizedMLP:
         when = np.array([k[0] for k in kept], np.int64)
         losses, outputs = np.array([k[1] for k in kept]), np.array([k[2] for k in kept])
         times = np.asarray(eta * when, np.float64)
-        return TrainingHistory(when, times, losses, outputs, None, chosen.name, eta, m, "finished")
+        return TrainingHistory(when, times, losses, outputs, None, chosen.name, eta, m, count, "finished")
 
     def _kernel(self, rows: FloatArray) -> Callable[[FloatArray], FloatArray]:
         """Return a ↦ Θ a on these samples."""
