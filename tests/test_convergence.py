@@ -54,12 +54,13 @@ def test_ensembles_are_their_networks_one_by_one() -> None:
     assert "3 networks" in repr(bare)
 
 
-def test_interrupted_ensembles_keep_the_networks_that_are_finished() -> None:
+@pytest.mark.parametrize("calls", [5, 6])
+def test_interrupted_ensembles_keep_the_networks_that_are_finished(calls: int) -> None:
     seen: list[Any] = []
 
     def stop(mlp: nk.MLP) -> int:
         seen.append(mlp)
-        if len(seen) == 5:  # two networks twice, and the third one before its training
+        if len(seen) == calls:  # two networks twice, and the third one before or after its training
             raise KeyboardInterrupt
         return len(seen)
 
@@ -67,7 +68,8 @@ def test_interrupted_ensembles_keep_the_networks_that_are_finished() -> None:
     assert found.seeds == (0, 1)
     assert found.measurements == (2, 4)
     assert found.initial_measurements == (1, 3)
-    seen[:] = [None] * 4
+    assert len(found.histories) == 2
+    seen[:] = [None] * (calls - 1)
     with pytest.raises(KeyboardInterrupt):
         nk.ensemble(nk.Network(2), 2, 5, 4, measure=stop)
 
