@@ -41,6 +41,18 @@ class MLPEngine:
         activations: collections.abc.Sequence[typing.Any],
         threads: typing.SupportsInt | typing.SupportsIndex,
     ) -> None: ...
+    def empirical_ntk(
+        self,
+        x: numpy.typing.NDArray[typing.Any],
+        z: numpy.typing.NDArray[typing.Any] | None = None,
+        outputs: str = "mean",
+        per_layer: bool = False,
+        progress: typing.Any = None,
+        memory: typing.SupportsInt | typing.SupportsIndex = 0,
+    ) -> numpy.typing.NDArray[typing.Any]:
+        """
+        The NTK: (N, M), (N, M, k, k) or (N, M, k) for outputs mean, full, diagonal; per_layer: a leading axis of 2L, the terms of the weights and of the biases of each layer. memory: bytes for activations held at once, 0 for 640 MiB.
+        """
     def forward(
         self, x: numpy.typing.NDArray[typing.Any], progress: typing.Any = None
     ) -> numpy.typing.NDArray[typing.Any]:
@@ -50,6 +62,16 @@ class MLPEngine:
     def gradient(self, direction: numpy.typing.NDArray[typing.Any]) -> tuple:
         """
         The gradient of <direction, f> at the last forward pass: lists of dW and db.
+        """
+    def ntk_vector_product(
+        self,
+        x: numpy.typing.NDArray[typing.Any],
+        v: numpy.typing.NDArray[typing.Any],
+        progress: typing.Any = None,
+        memory: typing.SupportsInt | typing.SupportsIndex = 0,
+    ) -> numpy.typing.NDArray[typing.Any]:
+        """
+        The NTK times V (N, k), without the matrix.
         """
     def preactivations(self) -> list:
         """
