@@ -123,7 +123,7 @@ def test_deviations_are_those_of_the_kernels() -> None:
 def test_theorem_2() -> None:
     """The kernel moves less the wider the network, at least like n^{−1/2} (smooth: n^{−1}), at all times."""
     net = nk.Network(3, "tanh", 1.5, 0.1)
-    study = convergence.training(net, X, X[:, 0], [64, 128, 256, 512], seeds=16, steps=40, times=2)
+    study = convergence.training(net, X, X[:, 0], [64, 128, 256, 512], seeds=16, steps=60, times=2, learning_rate=0.5)
     assert study.slope_interval[1] < -0.5
     assert abs(study.slope + 1.0) < 0.2
 

@@ -290,6 +290,18 @@ def test_divergence_names_step_and_stable_rate_and_loses_nothing(momentum: float
     assert np.isfinite(history.losses[:-1]).all()
 
 
+@pytest.mark.parametrize("factor", [0.95, 1.25])
+@pytest.mark.parametrize("loss", ["mse", "huber"])
+def test_the_warning_of_instability_comes_beyond_the_bound_only(loss: str, factor: float) -> None:
+    mlp = nk.Network(3, "tanh").init(3, 600, 2, rng=0, dtype=np.float64)
+    rate = factor * mlp.max_learning_rate(X)
+    if factor < 1:
+        mlp.train(X, Y / 10, steps=150, learning_rate=rate, loss=loss)
+    else:
+        with pytest.warns(RuntimeWarning, match=r"cost rises at step \d+: learning_rate=.* is beyond the stable 2/λ"):
+            mlp.train(X, Y / 10, steps=150, learning_rate=rate, loss=loss)
+
+
 def test_parameters_that_are_not_finite() -> None:
     mlp = nk.Network(2).init(3, 5, 2)
     mlp.weights[0][...] = np.nan

@@ -72,7 +72,7 @@ class Run:
         parameters = [*mlp.weights, *mlp.biases]
         self.velocities = [np.zeros_like(a) for a in parameters] if options.momentum > 0 else []
         self.limit = math.inf  # outputs beyond it have diverged
-        self.start = math.inf  # (1/N) |d_0|²
+        self.start = math.inf  # the cost at step 0
         self.next_check = 0  # step from which on the stability may be looked at again
         self.warned = False
         self.checkpoint = None if options.checkpoint is None else Checkpoint(options.checkpoint, self._settings())
@@ -168,7 +168,7 @@ class Run:
             if recording:
                 self._record(f if everything is None else everything, probes)
             d = self._direction(f, targets)
-            self._watch(interrupt, f, d, rows)
+            self._watch(interrupt, f, d, rows, targets)
             if self.stopped:
                 return True
             if mlp._passes != passes:  # the user's direction, or the look at the stability, has used the engine
@@ -201,19 +201,27 @@ class Run:
 
     # --- stability ---
 
-    def _watch(self, interrupt: Interrupt, f: FloatArray, d: FloatArray, rows: FloatArray) -> None:
+    def _watch(
+        self, interrupt: Interrupt, f: FloatArray, d: FloatArray, rows: FloatArray, targets: FloatArray | None
+    ) -> None:
         """Raise if the outputs have diverged; warn if they are about to."""
-        peak = float(np.abs(f).max())
-        size = float(np.vdot(d, d)) / len(d)
-        if self.start == math.inf:
-            self.start = size
-            if self.options.direction is None:
-                largest = 0.0 if self.Y is None else float(np.abs(self.Y).max())
-                self.limit = _DIVERGED * (1.0 + peak + largest)
+        options, peak = self.options, float(np.abs(f).max())
+        descending = options.direction is None
+        if self.limit == math.inf and descending:
+            largest = 0.0 if self.Y is None else float(np.abs(self.Y).max())
+            self.limit = _DIVERGED * (1.0 + peak + largest)
         if not (peak <= self.limit and math.isfinite(peak)):
             raise self._diverged(peak, rows)
-        rising = size > 4.0 * self.start and self.step >= self.next_check and self.options.direction is None
-        if self.warned or not rising or self.options.loss.curvature is None:
+        if not descending or options.loss.curvature is None:
+            return
+        assert targets is not None
+        # of least squares |d|²/2N, at hand
+        mse = options.loss.name == "mse"
+        cost = 0.5 * float(np.vdot(d, d)) / len(d) if mse else options.loss.cost(f.astype(np.float64), targets)
+        if self.step == 0:
+            self.start = cost
+        rising = cost > (1.01 if options.batch_size is None else 4.0) * self.start
+        if self.warned or not rising or self.step < self.next_check:
             return
         self.next_check = 4 * self.step + 10
         with interrupt.held():
