@@ -85,10 +85,10 @@ class Engine {
         return copied<T>(mlp_.preactivation(mlp_.depth()), n, outputs());
     }
 
-    py::list preactivations() const {
-        py::list list;
+    Arrays preactivations() const {
+        Arrays list;
         for (std::size_t l = 1; l <= mlp_.depth(); ++l)
-            list.append(copied<T>(mlp_.preactivation(l), mlp_.points(), mlp_.layers()[l - 1].outputs));
+            list.push_back(copied<T>(mlp_.preactivation(l), mlp_.points(), mlp_.layers()[l - 1].outputs));
         return list;
     }
 
@@ -107,7 +107,7 @@ class Engine {
         mlp_.step(d, static_cast<T>(rate), static_cast<T>(momentum), velocity);
     }
 
-    py::tuple gradient(const py::array& direction) {
+    std::pair<Arrays, Arrays> gradient(const py::array& direction) {
         const T* d = direction_of(direction);
         Arrays weights;
         Arrays biases;
@@ -120,7 +120,7 @@ class Engine {
             const py::gil_scoped_release no_gil;
             mlp_.gradient(d, to);
         }
-        return py::make_tuple(py::cast(weights), py::cast(biases));
+        return {std::move(weights), std::move(biases)};
     }
 
     py::array empirical_ntk(const py::array& x, const std::optional<py::array>& z, const std::string& outputs_name,

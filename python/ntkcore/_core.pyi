@@ -59,7 +59,9 @@ class MLPEngine:
         """
         f(X), (N, n_L); what a step needs is kept.
         """
-    def gradient(self, direction: numpy.typing.NDArray[typing.Any]) -> tuple:
+    def gradient(
+        self, direction: numpy.typing.NDArray[typing.Any]
+    ) -> tuple[list[numpy.typing.NDArray[typing.Any]], list[numpy.typing.NDArray[typing.Any]]]:
         """
         The gradient of <direction, f> at the last forward pass: lists of dW and db.
         """
@@ -73,7 +75,7 @@ class MLPEngine:
         """
         The NTK times V (N, k), without the matrix.
         """
-    def preactivations(self) -> list:
+    def preactivations(self) -> list[numpy.typing.NDArray[typing.Any]]:
         """
         Of the last forward pass: L arrays (N, n_l).
         """
