@@ -120,7 +120,7 @@ class Engine {
             const py::gil_scoped_release no_gil;
             mlp_.gradient(d, to);
         }
-        return {weights, biases};
+        return {std::move(weights), std::move(biases)};
     }
 
     py::array empirical_ntk(const py::array& x, const std::optional<py::array>& z, const std::string& outputs_name,
