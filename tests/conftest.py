@@ -3,7 +3,6 @@
 ``pytest --hypothesis-profile=search`` draws new ones.
 """
 
-import engine_shim  # noqa: F401  (until the engine is there)
 from hypothesis import settings
 
 settings.register_profile("fixed", deadline=None, derandomize=True)

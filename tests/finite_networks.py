@@ -91,3 +91,76 @@ def jacobian(mlp: nk.MLP, formulas: Sequence[Formula], X: Array) -> list[Array]:
 def kernel(left: Sequence[Array], right: Sequence[Array]) -> Array:
     """The full kernel (N, M, k, k) of two Jacobians."""
     return np.asarray(sum(np.einsum("iap,jbp->ijab", a, b) for a, b in zip(left, right, strict=True)))
+
+
+# --- training ---
+
+RELU = (lambda x: np.maximum(x, 0.0), lambda x: (x > 0).astype(np.float64))
+TANH = (np.tanh, lambda x: 1 - np.tanh(x) ** 2)
+
+
+def parameters(mlp: nk.MLP) -> list[Array]:
+    return [*mlp.weights, *mlp.biases]
+
+
+def snapshot(mlp: nk.MLP) -> list[Array]:
+    return [a.copy() for a in parameters(mlp)]
+
+
+def same(first: list[Array], second: list[Array]) -> bool:
+    return all(map(np.array_equal, first, second))
+
+
+def scripted(
+    mlp: nk.MLP,
+    samples: Array,
+    gradient: Callable[[Array, int], Array],
+    steps: int,
+    eta: float,
+    m: float = 0.0,
+    rows: Callable[[int], Any] = lambda step: slice(None),
+) -> tuple[list[Array], list[Array]]:
+    """Gradient descent as a script by hand: outputs before each step, and the parameters at the end.
+
+    ``gradient(f, step)`` is dc/df on the samples of that step.
+    """
+    act: dict[str, tuple[Formula, Formula]] = {"relu": RELU, "tanh": TANH}
+    theta = snapshot(mlp)
+    depth = mlp.net.depth
+    functions = [act[a.name] for a in mlp.net.activations]
+    velocity = [np.zeros_like(a) for a in theta]
+    outputs = []
+    for step in range(steps):
+        W, b = theta[:depth], theta[depth:]
+        x = samples[rows(step)]
+        # forward
+        alphas, pres = [x], []
+        for layer in range(depth):
+            scale = mlp.net.weight_std[layer] / np.sqrt(W[layer].shape[1])
+            pres.append(scale * alphas[-1] @ W[layer].T + mlp.net.bias_std[layer] * b[layer])
+            if layer < depth - 1:
+                alphas.append(functions[layer][0](pres[-1]))
+        outputs.append(pres[-1])
+        # backward
+        delta = gradient(pres[-1], step) / len(x)
+        gradients: list[Any] = [None] * (2 * depth)
+        for layer in reversed(range(depth)):
+            scale = mlp.net.weight_std[layer] / np.sqrt(W[layer].shape[1])
+            gradients[layer] = scale * delta.T @ alphas[layer]
+            gradients[depth + layer] = mlp.net.bias_std[layer] * delta.sum(axis=0)
+            if layer:
+                delta = scale * (delta @ W[layer]) * functions[layer - 1][1](pres[layer - 1])
+        for i, g in enumerate(gradients):
+            velocity[i] = m * velocity[i] - g
+            theta[i] = theta[i] + eta * velocity[i]
+    return outputs, theta
+
+
+def distance(first: list[Array], second: list[Array]) -> float:
+    """The largest relative difference of two lists of arrays."""
+    return max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(first, second, strict=True))
+
+
+def new() -> nk.MLP:
+    """A small float32 network of 3 inputs and 2 outputs."""
+    return nk.Network(3, "tanh").init(3, 20, 2, rng=0)

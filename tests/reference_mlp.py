@@ -156,7 +156,7 @@ class MLPEngine:
     def empirical_ntk(
         self, X: Array, Z: Array | None, outputs: str = "mean", per_layer: bool = False, progress: object = None
     ) -> Array:
-        """Theta, (N, M), (N, M, k) or (N, M, k, k); with per_layer (L, 2, N, M): of weights and of biases."""
+        """Theta, (N, M), (N, M, k) or (N, M, k, k); per_layer: a leading axis of W^0, b^0, W^1, ... in turn."""
         alpha, delta = self._tangents(X)
         alpha_z, delta_z = (alpha, delta) if Z is None else self._tangents(Z)
         k = len(delta)
@@ -168,8 +168,9 @@ class MLPEngine:
                     backward = delta[a][layer] @ delta_z[b][layer].T
                     full[layer, 0, :, :, a, b] = gram * backward
                     full[layer, 1, :, :, a, b] = self.bias_std[layer] ** 2 * backward
+        full = full.reshape(2 * self.depth, *full.shape[2:])
         if not per_layer:
-            full = full.sum(axis=(0, 1))
+            full = full.sum(axis=0)
         if outputs == "full":
             return full
         diagonal = np.diagonal(full, axis1=-2, axis2=-1)

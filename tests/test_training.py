@@ -1,16 +1,11 @@
-"""Training: trajectories against loops, losses, records, checkpoints, interruptions, divergence, the linearization."""
+"""Training: trajectories against loops, losses, records, interruptions and divergence."""
 
 from __future__ import annotations
 
-import functools
 import os
 import signal
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import mpmath  # type: ignore[import-untyped, unused-ignore]
@@ -18,74 +13,11 @@ import ntkcore as nk
 import numpy as np
 import pytest
 from cases import Array, normals
+from finite_networks import TANH, distance, new, parameters, same, scripted, snapshot
 from ntkcore import losses
 from reference_mlp import MLPEngine
 
-RELU = (lambda x: np.maximum(x, 0.0), lambda x: (x > 0).astype(np.float64))
-TANH = (np.tanh, lambda x: 1 - np.tanh(x) ** 2)
 X, Y = normals(0, 12, 3), normals(1, 12, 2)
-
-
-def parameters(mlp: nk.MLP) -> list[Array]:
-    return [*mlp.weights, *mlp.biases]
-
-
-def snapshot(mlp: nk.MLP) -> list[Array]:
-    return [a.copy() for a in parameters(mlp)]
-
-
-def same(first: list[Array], second: list[Array]) -> bool:
-    return all(map(np.array_equal, first, second))
-
-
-def scripted(
-    mlp: nk.MLP,
-    samples: Array,
-    gradient: Callable[[Array, int], Array],
-    steps: int,
-    eta: float,
-    m: float = 0.0,
-    rows: Callable[[int], Any] = lambda step: slice(None),
-) -> tuple[list[Array], list[Array]]:
-    """Gradient descent as a script by hand: outputs before each step, and the parameters at the end.
-
-    ``gradient(f, step)`` is dc/df on the samples of that step.
-    """
-    act = {"relu": RELU, "tanh": TANH}
-    theta = snapshot(mlp)
-    depth = mlp.net.depth
-    functions = [act[a.name] for a in mlp.net.activations]
-    velocity = [np.zeros_like(a) for a in theta]
-    outputs = []
-    for step in range(steps):
-        W, b = theta[:depth], theta[depth:]
-        x = samples[rows(step)]
-        # forward
-        alphas, pres = [x], []
-        for layer in range(depth):
-            scale = mlp.net.weight_std[layer] / np.sqrt(W[layer].shape[1])
-            pres.append(scale * alphas[-1] @ W[layer].T + mlp.net.bias_std[layer] * b[layer])
-            if layer < depth - 1:
-                alphas.append(functions[layer][0](pres[-1]))
-        outputs.append(pres[-1])
-        # backward
-        delta = gradient(pres[-1], step) / len(x)
-        gradients: list[Any] = [None] * (2 * depth)
-        for layer in reversed(range(depth)):
-            scale = mlp.net.weight_std[layer] / np.sqrt(W[layer].shape[1])
-            gradients[layer] = scale * delta.T @ alphas[layer]
-            gradients[depth + layer] = mlp.net.bias_std[layer] * delta.sum(axis=0)
-            if layer:
-                delta = scale * (delta @ W[layer]) * functions[layer - 1][1](pres[layer - 1])
-        for i, g in enumerate(gradients):
-            velocity[i] = m * velocity[i] - g
-            theta[i] = theta[i] + eta * velocity[i]
-    return outputs, theta
-
-
-def distance(first: list[Array], second: list[Array]) -> float:
-    """The largest relative difference of two lists of arrays."""
-    return max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(first, second, strict=True))
 
 
 # --- trajectories ----------------------------------------------------------------------------------------------------
@@ -105,13 +37,9 @@ def test_trajectory_of_least_squares(name: str, momentum: float) -> None:
     assert history.steps.tolist() == list(range(201))
     assert np.array_equal(history.times, 0.5 * history.steps)
     assert history.losses == pytest.approx([0.5 * ((f - Y) ** 2).sum() / 12 for f in history.outputs], rel=1e-14)
-    assert history.losses[-1] < 0.1 * history.losses[0]
-    assert (history.loss, history.learning_rate, history.momentum, history.stopped) == (
-        "mse",
-        0.5,
-        momentum,
-        "finished",
-    )
+    assert history.losses[-1] < 0.5 * history.losses[0]
+    assert (history.loss, history.learning_rate, history.momentum) == ("mse", 0.5, momentum)
+    assert history.stopped == "finished"
 
 
 def softmax_gradient(f: Array, Y: Array) -> Array:
@@ -170,6 +98,19 @@ def test_a_network_trained_against_another_one() -> None:
     assert np.isnan(history.losses).all()
 
 
+def test_directions_may_use_the_network() -> None:
+    mlp, twin = new(), new()
+
+    def direction(f: Array, t: float) -> Array:
+        mlp(X[:5])
+        mlp.empirical_ntk(X[:2])
+        return Y - f
+
+    mlp.train(X, direction=direction, steps=5)
+    twin.train(X, Y, steps=5)
+    assert same(snapshot(mlp), snapshot(twin))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_threads_give_the_same_bits(dtype: Any) -> None:
     """Sizes around the blocks of the engine, with momentum, minibatches and records."""
@@ -181,7 +122,14 @@ def test_threads_give_the_same_bits(dtype: Any) -> None:
         history = mlp.train(points, points[:, :3], steps=4, batch_size=77, rng=0, learning_rate=0.1, probes=points[:5])
         assert history.probes is not None
         v = points[:, 3:6]
-        found = [*snapshot(mlp), history.losses, history.probes, mlp.ntk_vector_product(points, v)]
+        found = [
+            *snapshot(mlp),
+            mlp(points),
+            *mlp.layer_ntks(points[:70]),
+            history.losses,
+            history.probes,
+            mlp.ntk_vector_product(points, v),
+        ]
         results.append([*found, mlp.empirical_ntk(points), mlp.empirical_ntk(points[:9], points, outputs="full")])
         few = mlp.copy()
         few.train(points[:3], points[:3, :3], steps=5, momentum=0.3, learning_rate=0.1)
@@ -197,7 +145,7 @@ def test_losses_against_forty_digits() -> None:
     """Also where e^f overflows; gradients are derivatives of the exact values."""
     mp = mpmath.mp.clone()
     mp.dps = 40
-    f = np.array([[0.3, -1.2, 2.0], [800.0, -750.0, 1.0], [-1e-3, 0.0, 1e-3], [-3.0, 900.0, 40.0]])
+    f = np.array([[0.3, -1.2, 2.5], [800.0, -750.0, 1.0], [-1e-3, 0.25, 1e-3], [-3.0, 900.0, 40.0]])
     labels = np.array([[1.0, -1.0, 1.0], [1.0, 1.0, -1.0], [-1.0, 1.0, 1.0], [1.0, -1.0, -1.0]])
     shares = np.array([[0.2, 0.3, 0.5], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.5, 0.25, 0.25]])
     exact: dict[str, Callable[[Any, Any], Any]] = {
@@ -259,6 +207,7 @@ def test_callbacks_stop_and_may_use_the_network() -> None:
     history = mlp.train(X, Y, steps=20, callback=callback, record_every=5)
     assert seen == list(range(1, 8))
     assert history.stopped == "callback"
+    assert history.n_steps == 7
     assert history.steps.tolist() == [0, 5, 7]
     twin.train(X, Y, steps=7)
     assert same(snapshot(mlp), snapshot(twin))
@@ -284,15 +233,19 @@ def test_ctrl_c_keeps_whole_steps_and_returns_the_history() -> None:
     def count(step: int, _: object) -> None:
         done[0] = step
 
-    timer.start()
-    start = time.monotonic()
-    history = mlp.train(X, Y, steps=10**9, record_every=10**9, callback=count, learning_rate=1e-3)
-    assert time.monotonic() - start < 5
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background ignores it
+    try:
+        timer.start()
+        history = mlp.train(X, Y, steps=10**6, record_every=10**6, callback=count, learning_rate=1e-3)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        timer.join()
+        signal.signal(signal.SIGINT, before)
     assert history.stopped == "interrupted"
     assert history.steps.tolist() == [0]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    steps = next(n for n in (done[0], done[0] + 1) if same(snapshot(mlp), after(twin, n)))
-    assert steps > 0
+    assert history.n_steps in (done[0], done[0] + 1)
+    assert history.n_steps > 0
+    assert same(snapshot(mlp), after(twin, history.n_steps))
 
 
 def after(mlp: nk.MLP, steps: int) -> list[Array]:
@@ -309,169 +262,44 @@ def test_errors_of_a_callback_pass_through() -> None:
         nk.Network(2).init(3, 5, 2).train(X, Y, steps=3, callback=broken)
 
 
-# --- checkpoints -----------------------------------------------------------------------------------------------------
-
-RUN: dict[str, Any] = {
-    "learning_rate": 0.3,
-    "steps": 30,
-    "momentum": 0.6,
-    "batch_size": 5,
-    "record_every": 4,
-    "probes": X[:2],
-}
-
-
-def new() -> nk.MLP:
-    return nk.Network(3, "tanh").init(3, 20, 2, rng=0)
-
-
-def same_history(first: nk.TrainingHistory, second: nk.TrainingHistory) -> bool:
-    fields = ("steps", "times", "losses", "outputs", "probes")
-    return all(np.array_equal(getattr(first, f), getattr(second, f)) for f in fields)
-
-
-@pytest.mark.parametrize("stop", [1, 7, 8, 12, 29])
-@pytest.mark.parametrize("bits", [np.random.PCG64, np.random.MT19937, np.random.Philox])
-def test_resumed_runs_have_the_same_bits(tmp_path: Path, stop: int, bits: Any) -> None:
-    def generator() -> np.random.Generator:
-        return np.random.Generator(bits(3))
-
-    whole, part, rest = new(), new(), nk.Network(3, "tanh").init(3, 20, 2, rng=99)
-    expected = whole.train(X, Y, rng=generator(), **RUN)
-    path = tmp_path / "run.npz"
-    part.train(X, Y, rng=generator(), checkpoint=path, callback=lambda step, _: step == stop, **RUN)
-    history = rest.train(X, Y, rng=np.random.Generator(bits(4)), checkpoint=path, resume=True, **RUN)
-    assert same(snapshot(whole), snapshot(rest))
-    assert same_history(history, expected)
-    assert same(snapshot(nk.MLP.load(path)), snapshot(whole))
-    again = new()  # a finished run gives its history again
-    assert same_history(again.train(X, Y, checkpoint=path, resume=True, **RUN), expected)
-    assert same(snapshot(again), snapshot(whole))
-    assert [p.name for p in tmp_path.iterdir()] == ["run.npz"]
-
-
-def test_a_finished_run_can_go_on(tmp_path: Path) -> None:
-    longer = RUN | {"steps": 45}
-    whole, part = new(), new()
-    expected = whole.train(X, Y, rng=1, **longer)
-    part.train(X, Y, rng=1, checkpoint=tmp_path / "run", **RUN)
-    history = part.train(X, Y, checkpoint=tmp_path / "run", resume=True, **longer)
-    assert same(snapshot(whole), snapshot(part))
-    assert same_history(history, expected)
-
-
-SCRIPT = """
-import sys, time
-import numpy as np
-import ntkcore as nk
-
-rng = np.random.default_rng(0)
-X, Y = rng.standard_normal((12, 3)), rng.standard_normal((12, 2))
-mlp = nk.Network(3, "tanh").init(3, 20, 2, rng=0)
-
-def slowly(step, mlp):
-    if len(sys.argv) > 3:
-        time.sleep(0.02)
-
-history = mlp.train(
-    X, Y, steps=120, learning_rate=0.2, momentum=0.5, batch_size=5, rng=2, record_every=7,
-    checkpoint=sys.argv[1], checkpoint_every=1, resume=True, callback=slowly,
-)
-np.savez(sys.argv[2], *mlp.weights, *mlp.biases, history.steps, history.losses, history.outputs)
-"""
-
-
-def test_a_killed_run_resumes_to_the_same_bits(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
-    run = functools.partial(subprocess.Popen, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=tmp_path)
-    victim = run([sys.executable, str(script), "run.npz", "never.npz", "slowly"])
-    try:
-        deadline = time.monotonic() + 60
-        while not (tmp_path / "run.npz").exists() or time.monotonic() < deadline - 59.5:
-            assert victim.poll() is None, victim.communicate()[0].decode()
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        time.sleep(0.2)  # in the midst of writing, or of a step
-    finally:
-        victim.send_signal(signal.SIGKILL)
-        victim.communicate()
-    assert not (tmp_path / "never.npz").exists()
-    for checkpoint, result in (("run.npz", "resumed.npz"), ("other.npz", "whole.npz")):
-        process = run([sys.executable, str(script), checkpoint, result])
-        output = process.communicate(timeout=120)[0].decode()
-        assert process.returncode == 0, output
-    with np.load(tmp_path / "resumed.npz") as resumed, np.load(tmp_path / "whole.npz") as whole:
-        assert resumed.files == whole.files
-        assert all(np.array_equal(resumed[name], whole[name]) for name in whole.files)
-
-
-@pytest.mark.parametrize(
-    ("change", "name"),
-    [
-        ({"learning_rate": 0.4}, "learning_rate"),
-        ({"momentum": 0.5}, "momentum"),
-        ({"loss": "huber"}, "loss"),
-        ({"batch_size": 6}, "batch_size"),
-        ({"record_every": 3}, "record_every"),
-        ({"probes": X[:3]}, "probes"),
-        ({"X": X + 1}, "X"),
-        ({"Y": Y + 1}, "Y"),
-        ({"steps": 20}, "steps"),
-        ({"rng": np.random.Generator(np.random.MT19937(0))}, "rng"),
-    ],
-)
-def test_checkpoints_of_other_runs_are_refused(tmp_path: Path, change: dict[str, Any], name: str) -> None:
-    path, mlp = tmp_path / "run.npz", new()
-    mlp.train(X, Y, rng=1, checkpoint=path, **RUN)
-    content, before = path.read_bytes(), snapshot(mlp)
-    arguments: dict[str, Any] = {"X": X, "Y": Y, **RUN, **change}
-    with pytest.raises(ValueError, match=f"^{name} must be"):
-        mlp.train(checkpoint=path, resume=True, **arguments)
-    with pytest.raises(ValueError, match=r"^checkpoint must be .* resume=True"):
-        mlp.train(checkpoint=path, **arguments)
-    assert path.read_bytes() == content
-    assert same(snapshot(mlp), before)
-
-
-def test_checkpoints_of_other_networks_and_other_files_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "run.npz"
-    new().train(X, Y, rng=1, checkpoint=path, **RUN)
-    resume: dict[str, Any] = RUN | {"checkpoint": path, "resume": True}
-    with pytest.raises(ValueError, match="checkpoint must be of a network of these widths"):
-        nk.Network(3, "tanh").init(3, 21, 2).train(X, Y, **resume)
-    with pytest.raises(ValueError, match="net must agree"):
-        nk.Network(3, "relu").init(3, 20, 2).train(X, Y, **resume)
-    whole = path.read_bytes()
-    for damaged in (whole[: len(whole) // 2], b"", b"something else"):
-        path.write_bytes(damaged)
-        with pytest.raises(ValueError, match="^checkpoint must be a checkpoint"):
-            new().train(X, Y, **resume)
-
-
 # --- divergence ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.8])
 def test_divergence_names_step_and_stable_rate_and_loses_nothing(momentum: float) -> None:
-    mlp = nk.Network(3, "relu", 1.4).init(3, 400, 2, rng=0, dtype=np.float64)
+    mlp = nk.Network(3, "relu", 1.4).init(3, 100, 2, rng=0, dtype=np.float64)
     before, stable = snapshot(mlp), mlp.max_learning_rate(X, momentum=momentum)
-    mlp.train(X, Y, steps=3000, learning_rate=0.9 * stable, momentum=momentum)
+    mlp.train(X, Y, steps=300, learning_rate=0.9 * stable, momentum=momentum)
     for array, start in zip(parameters(mlp), before, strict=True):
         array[...] = start
     with (
-        pytest.warns(RuntimeWarning, match=rf"learning_rate={20 * stable:g} is beyond the stable 2.* = {stable:.3g}"),
+        pytest.warns(RuntimeWarning, match=rf"learning_rate={20 * stable:g} is beyond the stable 2.* = ") as warned,
         pytest.raises(nk.NumericalError) as info,
     ):
-        mlp.train(X, Y, steps=3000, learning_rate=20 * stable, momentum=momentum, record_every=1)
+        mlp.train(X, Y, steps=300, learning_rate=20 * stable, momentum=momentum, record_every=1)
     message, history = str(info.value), info.value.history
-    assert f"stable {'2(1 + momentum)' if momentum else '2'}/λ_max = {stable:.3g}" in message
+    formula = f"stable {'2(1 + momentum)' if momentum else '2'}/λ_max = "
+    for text in (message, str(warned[0].message)):
+        number = text.partition(formula)[2].split(". ")[0]
+        assert float(number) == pytest.approx(stable, rel=1e-2)
     assert same(snapshot(mlp), before)
     assert history is not None
     assert history.stopped == "diverged"
     assert f"after step {history.steps[-1]};" in message
     assert len(history.steps) > 1
     assert np.isfinite(history.losses[:-1]).all()
+
+
+@pytest.mark.parametrize("factor", [0.95, 1.25])
+@pytest.mark.parametrize("loss", ["mse", "huber"])
+def test_the_warning_of_instability_comes_beyond_the_bound_only(loss: str, factor: float) -> None:
+    mlp = nk.Network(3, "tanh").init(3, 600, 2, rng=0, dtype=np.float64)
+    rate = factor * mlp.max_learning_rate(X)
+    if factor < 1:
+        mlp.train(X, Y / 10, steps=150, learning_rate=rate, loss=loss)
+    else:
+        with pytest.warns(RuntimeWarning, match=r"cost rises at step \d+: learning_rate=.* is beyond the stable 2/λ"):
+            mlp.train(X, Y / 10, steps=150, learning_rate=rate, loss=loss)
 
 
 def test_parameters_that_are_not_finite() -> None:
@@ -487,59 +315,6 @@ def test_directions_must_be_finite() -> None:
         mlp.train(X, direction=lambda f, t: f * np.nan, steps=3)
     with pytest.raises(ValueError, match=r"direction\(f, t\) must have shape \(12, 2\)"):
         mlp.train(X, direction=lambda f, t: f[:3], steps=3)
-
-
-# --- the linearization -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("momentum", [0.0, 0.6])
-def test_the_linearization_is_kernel_gradient_descent(momentum: float) -> None:
-    """Outputs on training and new points follow f ← f − η Θ(f − y)/N with the constant empirical kernel of 3 outputs."""
-    mlp = nk.Network(3, "tanh", 1.2, 0.3).init(3, 20, 2, rng=0, dtype=np.float64)
-    Z = normals(4, 5, 3)
-    linear = mlp.linearize()
-    theta = mlp.empirical_ntk(np.concatenate([X, Z]), X, outputs="full").transpose(0, 2, 1, 3).reshape(34, 24)
-    f = mlp(np.concatenate([X, Z])).ravel()
-    v = np.zeros(34)
-    outputs = [f[:24].copy()]
-    for _ in range(50):
-        v = momentum * v - theta @ (f[:24] - Y.ravel()) / 12
-        f = f + 0.4 * v
-        outputs.append(f[:24].copy())
-    mlp.train(X, Y, steps=3)  # the linearization stays where it was made
-    first = linear.train(X, Y, learning_rate=0.4, steps=50, momentum=momentum, record_every=1)
-    assert first.outputs is not None
-    assert distance(list(first.outputs), [o.reshape(12, 2) for o in outputs]) < 1e-11
-    assert np.abs(linear(Z).ravel() - f[24:]).max() < 1e-11
-    if momentum == 0.0:  # with new velocities a second training is the first one continued
-        halves = nk.Network(3, "tanh", 1.2, 0.3).init(3, 20, 2, rng=0, dtype=np.float64).linearize()
-        halves.train(X, Y, learning_rate=0.4, steps=20)
-        halves.train(X, Y, learning_rate=0.4, steps=30)
-        assert np.abs(halves(Z).ravel() - f[24:]).max() < 1e-11
-
-
-def test_the_linearization_is_tangent_and_matrix_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After one step of rate η it differs from the network by O(η²); without the matrix it computes the same."""
-    gaps = []
-    for eta in (1e-2, 1e-3):
-        mlp = nk.Network(3, "tanh").init(3, 20, 2, rng=0, dtype=np.float64)
-        linear, free = mlp.linearize(), mlp.linearize()
-        mlp.train(X, Y, learning_rate=eta, steps=1)
-        linear.train(X, Y, learning_rate=eta, steps=1)
-        gaps.append(np.abs(linear(X) - mlp(X)).max())
-        with monkeypatch.context() as patch:
-            patch.setattr("ntkcore.linearized._DENSE", 0)
-            free.train(X, Y, learning_rate=eta, steps=1)
-        assert np.abs(free(X) - linear(X)).max() < 1e-13
-    assert gaps[1] == pytest.approx(gaps[0] / 100, rel=0.1)
-
-
-def test_the_linearization_refuses_divergence() -> None:
-    linear = nk.Network(3, "tanh").init(3, 20, 2, rng=0, dtype=np.float64).linearize()
-    before = linear(X)
-    with pytest.raises(nk.NumericalError, match=r"the stable one is"):
-        linear.train(X, Y, learning_rate=1e3, steps=10_000)
-    assert np.array_equal(linear(X), before)
 
 
 def test_the_twin_makes_the_same_steps() -> None:

@@ -9,6 +9,7 @@
 
 #include "bind.hpp"
 #include "function.hpp"
+#include "ntkcore/empirical_ntk.hpp"
 #include "ntkcore/mlp.hpp"
 #include "numpy.hpp"
 #include "poll.hpp"
@@ -84,10 +85,10 @@ class Engine {
         return copied<T>(mlp_.preactivation(mlp_.depth()), n, outputs());
     }
 
-    py::list preactivations() const {
-        py::list list;
+    Arrays preactivations() const {
+        Arrays list;
         for (std::size_t l = 1; l <= mlp_.depth(); ++l)
-            list.append(copied<T>(mlp_.preactivation(l), mlp_.points(), mlp_.layers()[l - 1].outputs));
+            list.push_back(copied<T>(mlp_.preactivation(l), mlp_.points(), mlp_.layers()[l - 1].outputs));
         return list;
     }
 
@@ -106,7 +107,7 @@ class Engine {
         mlp_.step(d, static_cast<T>(rate), static_cast<T>(momentum), velocity);
     }
 
-    py::tuple gradient(const py::array& direction) {
+    std::pair<Arrays, Arrays> gradient(const py::array& direction) {
         const T* d = direction_of(direction);
         Arrays weights;
         Arrays biases;
@@ -119,10 +120,61 @@ class Engine {
             const py::gil_scoped_release no_gil;
             mlp_.gradient(d, to);
         }
-        return py::make_tuple(py::cast(weights), py::cast(biases));
+        return {std::move(weights), std::move(biases)};
+    }
+
+    py::array empirical_ntk(const py::array& x, const std::optional<py::array>& z, const std::string& outputs_name,
+                            bool per_layer, const py::object& progress, std::size_t memory) const {
+        const std::size_t k = outputs();
+        NtkCall<T> call;
+        call.n = static_cast<std::size_t>(x.shape(0));
+        call.x = rows<T>(x, mlp_.layers().front().inputs);
+        call.m = call.n;
+        if (z) {
+            call.m = static_cast<std::size_t>(z->shape(0));
+            call.z = rows<T>(*z, mlp_.layers().front().inputs);
+        }
+        call.outputs = ntk_outputs(outputs_name);
+        call.per_layer = per_layer;
+        if (memory > 0) call.memory = memory;
+        std::vector<std::size_t> shape = {call.n, call.m};
+        if (per_layer) shape.insert(shape.begin(), 2 * mlp_.depth());
+        if (call.outputs != NtkOutputs::mean) shape.push_back(k);
+        if (call.outputs == NtkOutputs::full) shape.push_back(k);
+        auto [array, data] = fresh<T>(shape);
+        call.out = data;
+        const Poll poll = make_poll(progress);
+        {
+            const py::gil_scoped_release no_gil;
+            ntkcore::empirical_ntk(mlp_, call, &poll);
+        }
+        return array;
+    }
+
+    py::array ntk_vector_product(const py::array& x, const py::array& v, const py::object& progress,
+                                 std::size_t memory) const {
+        const Rows<const T> points = rows<T>(x, mlp_.layers().front().inputs);
+        const Rows<const T> vector = rows<T>(v, outputs());
+        const auto n = static_cast<std::size_t>(x.shape(0));
+        if (v.shape(0) != x.shape(0)) throw py::value_error("X and V have different numbers of points");
+        auto [array, data] = fresh<T>({n, outputs()});
+        const Poll poll = make_poll(progress);
+        {
+            const py::gil_scoped_release no_gil;
+            ntkcore::ntk_vector_product(mlp_, n, points, vector.data, data, &poll,
+                                        memory > 0 ? memory : NtkCall<T>().memory);
+        }
+        return array;
     }
 
    private:
+    static NtkOutputs ntk_outputs(const std::string& name) {
+        if (name == "mean") return NtkOutputs::mean;
+        if (name == "full") return NtkOutputs::full;
+        if (name == "diagonal") return NtkOutputs::diagonal;
+        throw py::value_error("outputs is mean, full or diagonal");
+    }
+
     [[nodiscard]] std::size_t outputs() const { return mlp_.layers().back().outputs; }
 
     Mlp<T> make(const std::vector<double>& weight_std, const std::vector<double>& bias_std,
@@ -228,7 +280,27 @@ void bind_mlp(py::module_& m) {
             [](const MLPEngine& self, const py::array& direction) {
                 return self.with([&](auto& engine) { return engine.gradient(direction); });
             },
-            py::arg("direction"), "The gradient of <direction, f> at the last forward pass: lists of dW and db.");
+            py::arg("direction"), "The gradient of <direction, f> at the last forward pass: lists of dW and db.")
+        .def(
+            "empirical_ntk",
+            [](const MLPEngine& self, const py::array& x, const std::optional<py::array>& z, const std::string& outputs,
+               bool per_layer, const py::object& progress, std::size_t memory) {
+                return self.with(
+                    [&](auto& engine) { return engine.empirical_ntk(x, z, outputs, per_layer, progress, memory); });
+            },
+            py::arg("x"), py::arg("z") = py::none(), py::arg("outputs") = "mean", py::arg("per_layer") = false,
+            py::arg("progress") = py::none(), py::arg("memory") = 0,
+            "The NTK: (N, M), (N, M, k, k) or (N, M, k) for outputs mean, full, diagonal; per_layer: a leading axis of "
+            "2L, the terms of the weights and of the biases of each layer. memory: bytes for activations held at once, "
+            "0 for 640 MiB.")
+        .def(
+            "ntk_vector_product",
+            [](const MLPEngine& self, const py::array& x, const py::array& v, const py::object& progress,
+               std::size_t memory) {
+                return self.with([&](auto& engine) { return engine.ntk_vector_product(x, v, progress, memory); });
+            },
+            py::arg("x"), py::arg("v"), py::arg("progress") = py::none(), py::arg("memory") = 0,
+            "The NTK times V (N, k), without the matrix.");
 }
 
 }  // namespace ntkcore::python

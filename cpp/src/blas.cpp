@@ -62,14 +62,14 @@ void gemm_nt(std::size_t m, std::size_t n, std::size_t k, const double* a, std::
     gemm(kNoTrans, kTrans, m, n, k, 1.0, a, lda, b, ldb, add ? 1.0 : 0.0, c, ldc);
 }
 
-void gemm_nn(std::size_t m, std::size_t n, std::size_t k, const float* a, std::size_t lda, const float* b,
-             std::size_t ldb, float* c, std::size_t ldc) {
-    gemm(kNoTrans, kNoTrans, m, n, k, 1.0F, a, lda, b, ldb, 0.0F, c, ldc);
+void gemm_nn(std::size_t m, std::size_t n, std::size_t k, float alpha, const float* a, std::size_t lda, const float* b,
+             std::size_t ldb, float beta, float* c, std::size_t ldc) {
+    gemm(kNoTrans, kNoTrans, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
-void gemm_nn(std::size_t m, std::size_t n, std::size_t k, const double* a, std::size_t lda, const double* b,
-             std::size_t ldb, double* c, std::size_t ldc) {
-    gemm(kNoTrans, kNoTrans, m, n, k, 1.0, a, lda, b, ldb, 0.0, c, ldc);
+void gemm_nn(std::size_t m, std::size_t n, std::size_t k, double alpha, const double* a, std::size_t lda,
+             const double* b, std::size_t ldb, double beta, double* c, std::size_t ldc) {
+    gemm(kNoTrans, kNoTrans, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
 void gemm_tn(std::size_t m, std::size_t n, std::size_t k, float alpha, const float* a, std::size_t lda, const float* b,

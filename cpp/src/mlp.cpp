@@ -32,11 +32,31 @@ Mlp<T>::Mlp(std::vector<Dense<T>> layers, std::vector<Nonlinearity> activations,
 }
 
 template <class T>
-void Mlp<T>::Buffer::resize(std::size_t n, std::size_t cols) {
+std::size_t Buffer<T>::padded(std::size_t cols) {
     constexpr std::size_t kLine = 64 / sizeof(T);
-    stride_ = (cols + kLine - 1) / kLine * kLine;
-    if (stride_ % (16 * kLine) == 0) stride_ += kLine;  // rows a power of two apart would share few places in the cache
+    const std::size_t stride = (cols + kLine - 1) / kLine * kLine;
+    // rows a power of two apart would share few places in the cache
+    return stride % (16 * kLine) == 0 ? stride + kLine : stride;
+}
+
+template <class T>
+void Buffer<T>::resize(std::size_t n, std::size_t cols) {
+    stride_ = padded(cols);
     if (memory_.size() < n * stride_) memory_ = Aligned<T>::raw(n * stride_);
+}
+
+template <class T>
+void Mlp<T>::multiply_slope(std::size_t level, std::size_t p, std::size_t n, std::size_t j, std::size_t cols,
+                            Rows<T> out, T factor) const {
+    const Nonlinearity& activation = activations_[level - 1];
+    const Rows<const T> x = before_[level - 1].rows();
+    if (!activation.foreign()) {
+        return activation.template multiply_slope<T>(n, cols, {x.at(p, j), x.stride}, out, factor);
+    }
+    const Rows<const T> slope = slope_[level - 1].rows();
+    for (std::size_t r = 0; r < n; ++r) {
+        for (std::size_t c = 0; c < cols; ++c) *out.at(r, c) *= factor * *slope.at(p + r, j + c);
+    }
 }
 
 template <class T>
@@ -104,6 +124,8 @@ void Mlp<T>::forward_layer(std::size_t l, const Poll* poll) {
 
 template struct Dense<float>;
 template struct Dense<double>;
+template class Buffer<float>;
+template class Buffer<double>;
 template class Mlp<float>;
 template class Mlp<double>;
 

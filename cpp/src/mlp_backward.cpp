@@ -11,7 +11,9 @@ namespace ntkcore {
 // How a gradient is used: written, or added to the parameters, with or without velocities.
 template <class T>
 struct Mlp<T>::Update {
+    bool none = false;                        // δ alone
     const Parameters<T>* gradient = nullptr;  // of a gradient
+    bool add = false;                         // to what is there
     const Parameters<T>* velocity = nullptr;  // of a step with momentum
     T rate = 1, momentum = 0;
 };
@@ -28,7 +30,8 @@ struct Target {
 
 template <class T, class Update>
 Target<T> target(const Update& update, T* theta, T* gradient, T* velocity, T scale) {
-    if (update.gradient != nullptr) return {gradient, nullptr, scale, T(0), T(0)};
+    if (update.none) return {};
+    if (update.gradient != nullptr) return {gradient, nullptr, scale, update.add ? T(1) : T(0), T(0)};
     if (update.velocity != nullptr) return {velocity, theta, scale, update.momentum, update.rate};
     return {theta, nullptr, update.rate * scale, T(1), T(0)};
 }
@@ -42,17 +45,32 @@ Target<T> weight_target(const Update& update, const Dense<T>& layer, std::size_t
 }  // namespace
 
 template <class T>
-void Mlp<T>::gradient(const T* direction, const Parameters<T>& to) {
+void Mlp<T>::gradient(const T* direction, const Parameters<T>& to, const Poll* poll) {
     Update update;
     update.gradient = &to;
-    backward(direction, update);
+    backward(direction, update, poll);
+}
+
+template <class T>
+void Mlp<T>::add_gradient(const T* direction, const Parameters<T>& to, const Poll* poll) {
+    Update update;
+    update.gradient = &to;
+    update.add = true;
+    backward(direction, update, poll);
+}
+
+template <class T>
+void Mlp<T>::propagate(const T* direction, const Poll* poll) {
+    Update update;
+    update.none = true;
+    backward(direction, update, poll);
 }
 
 template <class T>
 void Mlp<T>::step(const T* direction, T rate) {
     Update update;
     update.rate = rate;
-    backward(direction, update);
+    backward(direction, update, nullptr);
 }
 
 template <class T>
@@ -61,22 +79,22 @@ void Mlp<T>::step(const T* direction, T rate, T momentum, const Parameters<T>& v
     update.velocity = &velocity;
     update.rate = rate;
     update.momentum = momentum;
-    backward(direction, update);
+    backward(direction, update, nullptr);
 }
 
 template <class T>
-void Mlp<T>::backward(const T* direction, const Update& update) {
+void Mlp<T>::backward(const T* direction, const Update& update, const Poll* poll) {
     for (std::size_t l = 0; l < depth(); ++l)
         delta_[l].resize(points_, layers_[l].outputs);  // all memory there is need of
     const std::size_t outputs = layers_.back().outputs;
     const Rows<T> last = delta_.back().rows();
     for (std::size_t p = 0; p < points_; ++p) std::copy_n(direction + p * outputs, outputs, last.at(p, 0));
     for (std::size_t l = depth(); l-- > 0;) {
-        descend_bias(l, update);
-        if (l == 0 && thin<T>(layers_[0].inputs)) {
+        if (!update.none) descend_bias(l, update);
+        if (l > 0 || !thin<T>(layers_[0].inputs)) {
+            descend(l, update, poll);
+        } else if (!update.none) {
             descend_thin(l, update);
-        } else {
-            descend(l, update);
         }
     }
 }
@@ -127,7 +145,8 @@ void Mlp<T>::descend_thin(std::size_t l, const Update& update) {
 
 // One task owns some columns J of W, and with them the components J of δ^ℓ.
 template <class T>
-void Mlp<T>::descend(std::size_t l, const Update& update) {
+void Mlp<T>::descend(std::size_t l, const Update& update, const Poll* poll) {
+    if (l == 0 && update.none) return;
     const Dense<T>& layer = layers_[l];
     const dense::Kernels<T>& kernels = dense::kernels<T>();
     const Rows<const T> delta = delta_[l].rows();
@@ -149,7 +168,7 @@ void Mlp<T>::descend(std::size_t l, const Update& update) {
                                layer.weight + at, ld, below.at(p.begin, j.begin), below.stride, T(1),
                                b == 0 ? T(0) : T(1)});
             }
-            for (std::size_t g = 0; g < points.count(); ++g) {
+            for (std::size_t g = 0; !update.none && g < points.count(); ++g) {
                 const Range p = points[g];
                 kernels.outer({i.size(), j.size(), p.size(), delta.at(p.begin, i.begin), 1, delta.stride,
                                in.at(p.begin, j.begin), in.stride, to.c + at, ld, to.alpha, g == 0 ? to.beta : T(1),
@@ -160,9 +179,10 @@ void Mlp<T>::descend(std::size_t l, const Update& update) {
     };
     const auto borrowed = [&](Range j) {
         if (l > 0) {
-            gemm_nn(points_, j.size(), layer.outputs, delta.data, delta.stride, layer.weight + j.begin, ld,
+            gemm_nn(points_, j.size(), layer.outputs, T(1), delta.data, delta.stride, layer.weight + j.begin, ld, T(0),
                     below.at(0, j.begin), below.stride);
         }
+        if (update.none) return;
         gemm_tn(layer.outputs, j.size(), points_, to.alpha, delta.data, delta.stride, in.at(0, j.begin), in.stride,
                 to.beta, to.c + j.begin, ld);
         if (to.theta != nullptr)
@@ -176,19 +196,10 @@ void Mlp<T>::descend(std::size_t l, const Update& update) {
             blocked(j);
         }
         if (l == 0) return;
-        const T scale = static_cast<T>(layer.scale());
-        const Rows<T> e{below.at(0, j.begin), below.stride};
-        if (activations_[l - 1].foreign()) {
-            const Rows<const T> slope = slope_[l - 1].rows();
-            for (std::size_t p = 0; p < points_; ++p) {
-                for (std::size_t c = 0; c < j.size(); ++c) *e.at(p, c) *= scale * *slope.at(p, j.begin + c);
-            }
-        } else {
-            const Rows<const T> x = before_[l - 1].rows();
-            activations_[l - 1].template multiply_slope<T>(points_, j.size(), {x.at(0, j.begin), x.stride}, e, scale);
-        }
+        multiply_slope(l, 0, points_, j.begin, j.size(), {below.at(0, j.begin), below.stride},
+                       static_cast<T>(layer.scale()));
     };
-    run_tasks(columns.count(), points_ * layer.inputs * layer.outputs, threads_, task);
+    run_tasks(columns.count(), points_ * layer.inputs * layer.outputs, threads_, task, poll);
 }
 
 template class Mlp<float>;

@@ -23,9 +23,12 @@ template <class T>
 }
 
 // For many points a packed product is worth its packing.
+[[nodiscard]] inline bool use_blas(std::size_t points, std::size_t m, std::size_t n) {
+    return points >= kManyPoints && std::min(m, n) >= 256;
+}
 template <class T>
 [[nodiscard]] bool use_blas(std::size_t points, const Dense<T>& layer) {
-    return points >= kManyPoints && std::min(layer.inputs, layer.outputs) >= 256;
+    return use_blas(points, layer.inputs, layer.outputs);
 }
 
 template <class T>

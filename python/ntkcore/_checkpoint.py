@@ -88,7 +88,7 @@ class Checkpoint:
         write_npz(self.path, arrays)
 
     def read(
-        self, mlp: MLP, velocities: Sequence[FloatArray], batches: Batches
+        self, mlp: MLP, velocities: Sequence[FloatArray], batches: Batches, steps: int
     ) -> tuple[list[Record], dict[str, Any], dict[str, Any]]:
         """Set network, velocities and batches to the state in the file; return records, state and settings.
 
@@ -98,6 +98,9 @@ class Checkpoint:
             network_of(str(arrays["network"]), mlp.net)
             training = json.loads(str(arrays["training"]))
             self._compare(training["settings"])
+            done = training["state"]["step"]
+            if done > steps:
+                raise refuse(f"steps must be at least {done}, which {str(self.path)!r} has done, got {steps}")
             depth = mlp.net.depth
             weights = [arrays[f"weight_{i}"] for i in range(depth)]
             biases = [arrays[f"bias_{i}"] for i in range(depth)]
@@ -109,10 +112,10 @@ class Checkpoint:
                         f"checkpoint must be of a network of these widths and this dtype, but {str(self.path)!r} has "
                         f"an array of shape {new.shape} and dtype {new.dtype} for one of {array.shape}, {array.dtype}"
                     )
-            steps, losses = arrays["record_steps"].tolist(), arrays["record_losses"].tolist()
-            empty = [None] * len(steps)
+            when, losses = arrays["record_steps"].tolist(), arrays["record_losses"].tolist()
+            empty = [None] * len(when)
             outputs, probes = arrays.get("record_outputs", empty), arrays.get("record_probes", empty)
-            records = [Record(*values) for values in zip(steps, losses, outputs, probes, strict=True)]
+            records = [Record(*values) for values in zip(when, losses, outputs, probes, strict=True)]
             order = arrays["order"]
             if batches.size is not None:
                 batches.generator.bit_generator.state = _state(training["generator"])

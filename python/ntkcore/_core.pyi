@@ -41,17 +41,41 @@ class MLPEngine:
         activations: collections.abc.Sequence[typing.Any],
         threads: typing.SupportsInt | typing.SupportsIndex,
     ) -> None: ...
+    def empirical_ntk(
+        self,
+        x: numpy.typing.NDArray[typing.Any],
+        z: numpy.typing.NDArray[typing.Any] | None = None,
+        outputs: str = "mean",
+        per_layer: bool = False,
+        progress: typing.Any = None,
+        memory: typing.SupportsInt | typing.SupportsIndex = 0,
+    ) -> numpy.typing.NDArray[typing.Any]:
+        """
+        The NTK: (N, M), (N, M, k, k) or (N, M, k) for outputs mean, full, diagonal; per_layer: a leading axis of 2L, the terms of the weights and of the biases of each layer. memory: bytes for activations held at once, 0 for 640 MiB.
+        """
     def forward(
         self, x: numpy.typing.NDArray[typing.Any], progress: typing.Any = None
     ) -> numpy.typing.NDArray[typing.Any]:
         """
         f(X), (N, n_L); what a step needs is kept.
         """
-    def gradient(self, direction: numpy.typing.NDArray[typing.Any]) -> tuple:
+    def gradient(
+        self, direction: numpy.typing.NDArray[typing.Any]
+    ) -> tuple[list[numpy.typing.NDArray[typing.Any]], list[numpy.typing.NDArray[typing.Any]]]:
         """
         The gradient of <direction, f> at the last forward pass: lists of dW and db.
         """
-    def preactivations(self) -> list:
+    def ntk_vector_product(
+        self,
+        x: numpy.typing.NDArray[typing.Any],
+        v: numpy.typing.NDArray[typing.Any],
+        progress: typing.Any = None,
+        memory: typing.SupportsInt | typing.SupportsIndex = 0,
+    ) -> numpy.typing.NDArray[typing.Any]:
+        """
+        The NTK times V (N, k), without the matrix.
+        """
+    def preactivations(self) -> list[numpy.typing.NDArray[typing.Any]]:
         """
         Of the last forward pass: L arrays (N, n_l).
         """

@@ -50,10 +50,12 @@ def write_npz(path: Path, arrays: Mapping[str, npt.ArrayLike]) -> None:
 def reading_npz(path: Path, name: str, what: str) -> Iterator[Any]:
     """Give the arrays of an npz file; whatever is wrong with it becomes a ValueError (a missing file stays one)."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise ValueError("it holds a single array")
-            yield arrays
+        with open(path, "rb") as file:  # which np.load would leave open after some errors
+            if file.read(4) != b"PK\3\4":
+                raise ValueError("it is no npz file")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                yield arrays
     except (FileNotFoundError, PermissionError):
         raise
     except Exception as error:

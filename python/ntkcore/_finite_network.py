@@ -43,6 +43,7 @@ class FiniteNetwork:
         self.widths = (weights[0].shape[1], *(len(b) for b in biases))
         self._threads = threads
         self._weights, self._biases = ParameterList(weights, "weights"), ParameterList(biases, "biases")
+        self._passes = 0  # how often the engine has been used, so that a step can tell if its forward pass is the last
         self._lock = threading.RLock()  # between a forward pass and what is computed on it
         self._engine = _core.MLPEngine(
             list(self._weights),
@@ -146,11 +147,12 @@ class FiniteNetwork:
         return self._values(self._samples(X))
 
     def _values(self, rows: FloatArray) -> FloatArray:
-        """F of checked samples, in blocks, so that the memory of the layers is bounded."""
+        """Return f of checked samples, in blocks, so that the memory of the layers is bounded."""
         block = max(64, _BLOCK_BYTES // (2 * sum(self.widths) * self.dtype.itemsize))
         result = np.empty((len(rows), self.n_outputs), self.dtype)
         for i in range(0, len(rows), block):
             with self._lock:
+                self._passes += 1
                 result[i : i + block] = self._engine.forward(rows[i : i + block])
         return result
 
@@ -165,8 +167,11 @@ class FiniteNetwork:
             If they do not fit into memory.
         """
         rows = self._samples(X)
+        if not len(rows):
+            return [np.zeros((0, n), self.dtype) for n in self.widths[1:]]
         size = 3 * len(rows) * sum(self.widths) * self.dtype.itemsize
         _memory.ensure(size, f"the layers of {len(rows)} samples", "ask for fewer samples at a time")
         with self._lock:
+            self._passes += 1
             self._engine.forward(rows)
             return [np.asarray(pre) for pre in self._engine.preactivations()]

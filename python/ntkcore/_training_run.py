@@ -72,7 +72,7 @@ class Run:
         parameters = [*mlp.weights, *mlp.biases]
         self.velocities = [np.zeros_like(a) for a in parameters] if options.momentum > 0 else []
         self.limit = math.inf  # outputs beyond it have diverged
-        self.start = math.inf  # (1/N) |d_0|²
+        self.start = math.inf  # the cost at step 0
         self.next_check = 0  # step from which on the stability may be looked at again
         self.warned = False
         self.checkpoint = None if options.checkpoint is None else Checkpoint(options.checkpoint, self._settings())
@@ -106,12 +106,12 @@ class Run:
                 raise ValueError(
                     f"checkpoint must be a new file, but {str(path)!r} is there: resume=True continues from it"
                 )
-            self.records, state, settings = self.checkpoint.read(self.mlp, self.velocities, self.batches)
+            self.records, state, settings = self.checkpoint.read(
+                self.mlp, self.velocities, self.batches, self.options.steps
+            )
             self.step, self.limit, self.start = state["step"], state["limit"], state["start"]
             self.every = state["every"]
             self.checkpoint.settings = settings
-            if self.step > self.options.steps:
-                raise ValueError(f"steps must be at least {self.step}, which the checkpoint has done")
         elif not path.parent.is_dir():
             raise ValueError(f"checkpoint must be a file in an existing folder, got {str(path)!r}")
 
@@ -120,6 +120,9 @@ class Run:
         rows = len(self.X) if self.options.record_outputs else 0
         rows += 0 if self.options.probes is None else len(self.options.probes)
         size = 2 * count * rows * self.mlp.n_outputs * self.mlp.dtype.itemsize  # records, and the history's arrays
+        batch = self.options.batch_size or len(self.X)
+        layers = 3 * batch * sum(self.mlp.widths) * self.mlp.dtype.itemsize
+        _memory.ensure(layers, f"a step with {batch} samples", "use a smaller batch_size")
         _memory.ensure(size, f"{count} records of {rows} outputs", "use a larger record_every, or record_outputs=False")
 
     # --- the loop ---
@@ -161,15 +164,18 @@ class Run:
             if index is not None:
                 rows, targets = rows[index], None if targets is None else targets[index]
             f = engine.forward(rows)
+            mlp._passes = passes = mlp._passes + 1
             if recording:
                 self._record(f if everything is None else everything, probes)
             d = self._direction(f, targets)
-            if self._unstable(interrupt, f, d, rows):
-                engine.forward(rows)  # the look at the stability has used the engine
+            self._watch(interrupt, f, d, rows, targets)
             if self.stopped:
                 return True
+            if mlp._passes != passes:  # the user's direction, or the look at the stability, has used the engine
+                engine.forward(rows)
             with interrupt.held():  # parameters, step and minibatch belong together
-                engine.step((d / len(rows)).astype(mlp.dtype), options.learning_rate, options.momentum, weights, biases)
+                scaled = np.ascontiguousarray(d / len(rows), mlp.dtype)
+                engine.step(scaled, options.learning_rate, options.momentum, weights, biases)
                 self.step += 1
                 self.batches.advance()
         return False
@@ -195,20 +201,28 @@ class Run:
 
     # --- stability ---
 
-    def _unstable(self, interrupt: Interrupt, f: FloatArray, d: FloatArray, rows: FloatArray) -> bool:
-        """Raise if the outputs have diverged; warn if they are about to. Return whether the engine was used."""
-        peak = float(np.abs(f).max())
-        size = float(np.vdot(d, d)) / len(d)
-        if self.start == math.inf:
-            self.start = size
-            if self.options.direction is None:
-                largest = 0.0 if self.Y is None else float(np.abs(self.Y).max())
-                self.limit = _DIVERGED * (1.0 + peak + largest)
+    def _watch(
+        self, interrupt: Interrupt, f: FloatArray, d: FloatArray, rows: FloatArray, targets: FloatArray | None
+    ) -> None:
+        """Raise if the outputs have diverged; warn if they are about to."""
+        options, peak = self.options, float(np.abs(f).max())
+        descending = options.direction is None
+        if self.limit == math.inf and descending:
+            largest = 0.0 if self.Y is None else float(np.abs(self.Y).max())
+            self.limit = _DIVERGED * (1.0 + peak + largest)
         if not (peak <= self.limit and math.isfinite(peak)):
             raise self._diverged(peak, rows)
-        rising = size > 4.0 * self.start and self.step >= self.next_check and self.options.direction is None
-        if self.warned or not rising or self.options.loss.curvature is None:
-            return False
+        if not descending or options.loss.curvature is None:
+            return
+        assert targets is not None
+        # of least squares |d|²/2N, at hand
+        mse = options.loss.name == "mse"
+        cost = 0.5 * float(np.vdot(d, d)) / len(d) if mse else options.loss.cost(f.astype(np.float64), targets)
+        if self.step == 0:
+            self.start = cost
+        rising = cost > (1.01 if options.batch_size is None else 4.0) * self.start
+        if self.warned or not rising or self.step < self.next_check:
+            return
         self.next_check = 4 * self.step + 10
         with interrupt.held():
             bound = self._bound(rows)
@@ -220,7 +234,6 @@ class Run:
                 RuntimeWarning,
                 stacklevel=6,
             )
-        return True
 
     def _bound(self, rows: FloatArray) -> float:
         """Return the largest stable learning rate at the start of the run, or now if that was not kept."""
@@ -292,6 +305,7 @@ class Run:
             loss=self.options.loss.name,
             learning_rate=self.options.learning_rate,
             momentum=self.options.momentum,
+            n_steps=self.step,
             stopped=self.stopped,
         )
 

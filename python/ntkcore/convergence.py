@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _validation as check
+from ._kernels import check_progress
 from ._progress import Progress, reporting
 from ._validation import FloatArray
 from .ensembles import as_seeds
 from .mlp import MLP
-from ._kernels import check_progress
 from .network import Network
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class ConvergenceStudy:
             axes.plot(n, self.deviations[:, i], "o", color=plotting.COLOURS[4], markersize=3, alpha=0.5, linewidth=0)
         axes.plot(n, np.exp(np.log(self.deviations).mean(axis=1)), "D", color=plotting.COLOURS[0], markersize=5)
         low, high = self.slope_interval
-        label = f"slope {self.slope:.2f}, 95 % in [{low:.2f}, {high:.2f}]"
+        label = f"slope {self.slope:.2f}, 95 % in [{low:.2f}, {high:.2f}]".replace("-", "−")
         axes.plot(n, np.exp(self.intercept) * n**self.slope, color=plotting.COLOURS[0], linewidth=1.2, label=label)
         axes.set_xscale("log")
         axes.set_yscale("log")

@@ -115,7 +115,7 @@ class TangentKernel(FiniteNetwork):
         rows = self._samples(X)
         columns = None if Z is None or Z is X else self._samples(Z, "Z")
         parts = self._ntk(rows, columns, "mean", True, progress)
-        return LayerNTKs(parts[:, 0], parts[:, 1])
+        return LayerNTKs(parts[0::2], parts[1::2])
 
     def _ntk(
         self, rows: FloatArray, columns: FloatArray | None, outputs: str, per_layer: bool, progress: Progress
@@ -123,10 +123,14 @@ class TangentKernel(FiniteNetwork):
         shape: tuple[int, ...] = (len(rows), len(rows if columns is None else columns))
         shape += {"mean": (), "diagonal": (self.n_outputs,), "full": (self.n_outputs, self.n_outputs)}[outputs]
         if per_layer:
-            shape = (len(self.widths) - 1, 2, *shape)
+            shape = (2 * len(self.widths) - 2, *shape)
         size = int(np.prod(shape, dtype=object)) * self.dtype.itemsize
         _memory.ensure(size, f"a kernel of shape {shape}", 'ask for fewer samples at a time, or outputs="mean"')
-        with reporting(check_progress(progress), f"Empirical NTK {len(rows)}") as report, self._lock:
+        show = check_progress(progress)
+        if 0 in shape:
+            return np.zeros(shape, self.dtype)
+        with reporting(show, f"Empirical NTK {len(rows)}") as report, self._lock:
+            self._passes += 1
             return np.asarray(self._engine.empirical_ntk(rows, columns, outputs, per_layer, report))
 
     def ntk_vector_product(self, X: npt.ArrayLike, v: npt.ArrayLike, Z: npt.ArrayLike | None = None) -> FloatArray:
@@ -174,8 +178,11 @@ class TangentKernel(FiniteNetwork):
         return product[:, 0] if single else product
 
     def _product(self, rows: FloatArray, vector: FloatArray) -> FloatArray:
-        """Θ v of checked arguments."""
+        """Return Θ v of checked arguments."""
+        if not len(rows):
+            return vector
         with self._lock:
+            self._passes += 1
             return np.asarray(self._engine.ntk_vector_product(rows, np.ascontiguousarray(vector)))
 
     def max_learning_rate(self, X: npt.ArrayLike, *, momentum: float = 0.0) -> float:

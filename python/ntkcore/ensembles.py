@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _validation as check
+from ._kernels import check_progress
 from ._progress import Progress, reporting
 from ._validation import FloatArray
 from .history import TrainingHistory
 from .mlp import MLP
-from ._kernels import check_progress
 from .network import Network
 from .training import Trainable
 

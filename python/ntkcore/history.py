@@ -36,6 +36,8 @@ class TrainingHistory:
         Name of the loss.
     learning_rate, momentum : float
         As given.
+    n_steps : int
+        How many steps were made; more than ``steps[-1]`` after Ctrl-C.
     stopped : str
         Why it ended: "finished", "callback", "interrupted" (Ctrl-C) or, in `NumericalError.history`, "diverged".
     """
@@ -48,13 +50,14 @@ class TrainingHistory:
     loss: str
     learning_rate: float
     momentum: float
+    n_steps: int
     stopped: str
 
     def __repr__(self) -> str:
         if not len(self.steps):
             return f"TrainingHistory(no records, {self.stopped})"
         return (
-            f"TrainingHistory({self.steps[-1]} steps, {self.loss} {self.losses[0]:.4g} -> {self.losses[-1]:.4g}, "
+            f"TrainingHistory({self.n_steps} steps, {self.loss} {self.losses[0]:.4g} -> {self.losses[-1]:.4g}, "
             f"{len(self.steps)} records, {self.stopped})"
         )
 

@@ -139,15 +139,14 @@ class LinearizedMLP:
                     f = start + apply(a)
                     if step % every == 0 or step == count:
                         kept.append((step, chosen.cost(f, targets), f.astype(mlp.dtype)))
-                    d = -chosen.gradient(f, targets)
+                    velocity = m * velocity - chosen.gradient(f, targets) / len(rows)
+                    if step < count:
+                        a = a + eta * velocity
                 if not np.isfinite(f).all():
                     bound = 2.0 * (1.0 + m) / ((chosen.curvature or 1.0) * mlp._largest_eigenvalue(rows))
                     raise NumericalError(
                         f"training diverged after step {step}: learning_rate={eta:g}, the stable one is {bound:.4g}"
                     )
-                if step < count:
-                    velocity = m * velocity + d / len(rows)
-                    a = a + eta * velocity
                 if report is not None:
                     report(step, count)
         self.points = np.concatenate([self.points, rows])
@@ -155,7 +154,7 @@ class LinearizedMLP:
         when = np.array([k[0] for k in kept], np.int64)
         losses, outputs = np.array([k[1] for k in kept]), np.array([k[2] for k in kept])
         times = np.asarray(eta * when, np.float64)
-        return TrainingHistory(when, times, losses, outputs, None, chosen.name, eta, m, "finished")
+        return TrainingHistory(when, times, losses, outputs, None, chosen.name, eta, m, count, "finished")
 
     def _kernel(self, rows: FloatArray) -> Callable[[FloatArray], FloatArray]:
         """Return a ↦ Θ a on these samples."""

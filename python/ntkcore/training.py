@@ -103,7 +103,7 @@ class Trainable(FiniteNetwork):
         Returns
         -------
         TrainingHistory
-            On Ctrl-C, what there is so far; parameters are those of the last complete step.
+            On Ctrl-C, what there is so far; a step that is under way is completed first.
 
         Raises
         ------

@@ -30,6 +30,22 @@ struct Parameters {
     std::vector<T*> weights, biases;
 };
 
+// Numbers over points. The memory is used again by the next pass.
+template <class T>
+class Buffer {
+   public:
+    // Rows of `cols` numbers start at cache lines.
+    [[nodiscard]] static std::size_t padded(std::size_t cols);
+
+    void resize(std::size_t n, std::size_t cols);
+    [[nodiscard]] Rows<T> rows() { return {memory_.data(), stride_}; }
+    [[nodiscard]] Rows<const T> rows() const { return {memory_.data(), stride_}; }
+
+   private:
+    Aligned<T> memory_;
+    std::size_t stride_ = 0;
+};
+
 template <class T>
 class Mlp {
    public:
@@ -45,30 +61,28 @@ class Mlp {
     void forward(std::size_t n, Rows<const T> x, const Poll* poll = nullptr);
     // α̃^ℓ of the last pass, ℓ = 1 … L; f is that of ℓ = L.
     [[nodiscard]] Rows<const T> preactivation(std::size_t level) const { return before_[level - 1].rows(); }
+    // α^ℓ of the last pass, ℓ = 1 … L−1.
+    [[nodiscard]] Rows<const T> activation(std::size_t level) const { return after_[level - 1].rows(); }
+    // out ← factor·out·σ'(α̃^ℓ), where out is n × cols, at the points p … p+n−1 and the neurons j … j+cols−1.
+    void multiply_slope(std::size_t level, std::size_t p, std::size_t n, std::size_t j, std::size_t cols, Rows<T> out,
+                        T factor) const;
 
     // g = ∂⟨direction, f⟩/∂θ at the last pass; direction is (n, n_L) in rows of n_L.
-    void gradient(const T* direction, const Parameters<T>& to);
-    // θ ← θ + rate·g
+    void gradient(const T* direction, const Parameters<T>& to, const Poll* poll = nullptr);
+    void add_gradient(const T* direction, const Parameters<T>& to, const Poll* poll = nullptr);
+    // No more than δ^ℓ = ∂⟨direction, f⟩/∂α̃^ℓ, ℓ = 1 … L.
+    void propagate(const T* direction, const Poll* poll = nullptr);
+    [[nodiscard]] Rows<const T> delta(std::size_t level) const { return delta_[level - 1].rows(); }
+    // θ ← θ + rate·g; a step is not stopped half-way
     void step(const T* direction, T rate);
     // v ← momentum·v + g, θ ← θ + rate·v
     void step(const T* direction, T rate, T momentum, const Parameters<T>& velocity);
 
    private:
-    // Memory that is used again by the next pass.
-    class Buffer {
-       public:
-        void resize(std::size_t n, std::size_t cols);
-        [[nodiscard]] Rows<T> rows() { return {memory_.data(), stride_}; }
-        [[nodiscard]] Rows<const T> rows() const { return {memory_.data(), stride_}; }
-
-       private:
-        Aligned<T> memory_;
-        std::size_t stride_ = 0;
-    };
     struct Update;
 
-    void backward(const T* direction, const Update& update);
-    void descend(std::size_t layer, const Update& update);
+    void backward(const T* direction, const Update& update, const Poll* poll);
+    void descend(std::size_t layer, const Update& update, const Poll* poll);
     void descend_thin(std::size_t layer, const Update& update);
     void descend_bias(std::size_t layer, const Update& update);
     void forward_layer(std::size_t layer, const Poll* poll);
@@ -79,10 +93,10 @@ class Mlp {
     int threads_;
     std::size_t points_ = 0;
     Rows<const T> x_;
-    std::vector<Buffer> before_;  // α̃^1 … α̃^L
-    std::vector<Buffer> after_;   // α^1 … α^{L−1}
-    std::vector<Buffer> slope_;   // σ'(α̃), of foreign activations only: a step must not fail half-way
-    std::vector<Buffer> delta_;   // ∂⟨direction, f⟩/∂α̃^1 … ∂α̃^L
+    std::vector<Buffer<T>> before_;  // α̃^1 … α̃^L
+    std::vector<Buffer<T>> after_;   // α^1 … α^{L−1}
+    std::vector<Buffer<T>> slope_;   // σ'(α̃), of foreign activations only: a step must not fail half-way
+    std::vector<Buffer<T>> delta_;   // ∂⟨direction, f⟩/∂α̃^1 … ∂α̃^L
 };
 
 }  // namespace ntkcore

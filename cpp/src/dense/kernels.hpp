@@ -16,6 +16,7 @@ struct Dot {
     std::size_t ldb;
     T* c;
     std::size_t ldc;
+    bool add = false;
 };
 
 // C (m × n) = β C + α A (m × k) B (k × n), where A_ip = a[i·a_row + p·a_term].

@@ -140,7 +140,7 @@ void dot(const Dot<T>& call) {
                 const std::size_t r = even_part(call.m - i, kDotRows);
                 kTiles.tile[(r - 1) * kDotCols + q - 1](terms, call.a + i * call.lda + begin, call.lda,
                                                         call.b + j * call.ldb + begin, call.ldb,
-                                                        call.c + i * call.ldc + j, call.ldc, done > 0);
+                                                        call.c + i * call.ldc + j, call.ldc, call.add || done > 0);
                 i += r;
             }
             j += q;
