@@ -84,9 +84,10 @@ constexpr std::size_t kOuterRows = 4, kOuterVecs = 2;  // 8 sums
 
 // --- A Bᵀ: sums along rows ---
 
+// `ahead`: ask for the next rows of B meanwhile.
 template <class T, std::size_t R, std::size_t Q>
-void dot_tile(std::size_t k, const T* a, std::size_t lda, const T* b, std::size_t ldb, T* c, std::size_t ldc,
-              bool add) {
+void dot_tile(std::size_t k, const T* a, std::size_t lda, const T* b, std::size_t ldb, T* c, std::size_t ldc, bool add,
+              bool ahead) {
     constexpr std::size_t L = kLanes<T>;
     Vec<T> sum[R * Q] = {};
     const auto term = [&](const auto& part) {
@@ -98,6 +99,12 @@ void dot_tile(std::size_t k, const T* a, std::size_t lda, const T* b, std::size_
         }
     };
     std::size_t p = 0;
+    if (ahead) {
+        for (; p + L <= k; p += L) {
+            for (std::size_t q = 0; q < Q; ++q) __builtin_prefetch(b + (Q + q) * ldb + p, 0, 3);
+            term([p](const T* row) { return load(row + p); });
+        }
+    }
     for (; p + L <= k; p += L) term([p](const T* row) { return load(row + p); });
     if (p < k) term([p, k](const T* row) { return load_part(row + p, k - p); });
     T sums[(R * Q + L - 1) / L * L];
@@ -108,7 +115,7 @@ void dot_tile(std::size_t k, const T* a, std::size_t lda, const T* b, std::size_
 }
 
 template <class T>
-using DotTile = void (*)(std::size_t, const T*, std::size_t, const T*, std::size_t, T*, std::size_t, bool);
+using DotTile = void (*)(std::size_t, const T*, std::size_t, const T*, std::size_t, T*, std::size_t, bool, bool);
 
 template <class Tile, std::size_t n>
 struct Table {
@@ -128,8 +135,8 @@ inline std::size_t even_part(std::size_t rest, std::size_t most) {
 template <class T>
 void dot(const Dot<T>& call) {
     static constexpr auto kTiles = dot_tiles<T>(std::make_index_sequence<kDotRows * kDotCols>{});
-    // Several groups of rows of A meet every row of B: a piece of B stays in the first cache meanwhile.
-    const std::size_t longest = call.m > kDotRows ? 4096 / sizeof(T) : call.k;
+    // Pieces of A stay in the first or second cache while all rows of B pass.
+    const std::size_t longest = 4096 / sizeof(T);
     const std::size_t pieces = call.k == 0 ? 1 : (call.k + longest - 1) / longest;
     const std::size_t piece = ((call.k + pieces - 1) / pieces + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
     for (std::size_t begin = 0, done = 0; done == 0 || begin < call.k; begin += piece, ++done) {
@@ -138,9 +145,9 @@ void dot(const Dot<T>& call) {
             const std::size_t q = even_part(call.n - j, kDotCols);
             for (std::size_t i = 0; i < call.m;) {
                 const std::size_t r = even_part(call.m - i, kDotRows);
-                kTiles.tile[(r - 1) * kDotCols + q - 1](terms, call.a + i * call.lda + begin, call.lda,
-                                                        call.b + j * call.ldb + begin, call.ldb,
-                                                        call.c + i * call.ldc + j, call.ldc, call.add || done > 0);
+                kTiles.tile[(r - 1) * kDotCols + q - 1](
+                    terms, call.a + i * call.lda + begin, call.lda, call.b + j * call.ldb + begin, call.ldb,
+                    call.c + i * call.ldc + j, call.ldc, call.add || done > 0, i == 0 && j + 2 * q <= call.n);
                 i += r;
             }
             j += q;
