@@ -158,6 +158,14 @@ void Mlp<T>::descend(std::size_t l, const Update& update, const Poll* poll) {
     const Parts points = even_parts(points_, kPointBlock);
     const std::size_t ld = layer.inputs;
 
+    const bool plain = !update.none && update.gradient == nullptr && update.velocity == nullptr;
+    const bool few = l > 0 && plain && points_ <= dense::kFusedPoints;
+
+    const auto fused = [&](Range j) {
+        for (std::size_t p = 0; p < points_; ++p) std::fill_n(below.at(p, j.begin), j.size(), T(0));
+        kernels.fused({layer.outputs, j.size(), points_, delta.data, delta.stride, in.at(0, j.begin), in.stride,
+                       to.alpha, layer.weight + j.begin, ld, below.at(0, j.begin), below.stride});
+    };
     const auto blocked = [&](Range j) {
         for (std::size_t b = 0; b < rows.count(); ++b) {
             const Range i = rows[b];
@@ -192,6 +200,8 @@ void Mlp<T>::descend(std::size_t l, const Update& update, const Poll* poll) {
         const Range j = columns[index];
         if (use_blas(points_, layer)) {
             borrowed(j);
+        } else if (few) {
+            fused(j);
         } else {
             blocked(j);
         }

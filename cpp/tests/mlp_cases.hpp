@@ -1,6 +1,7 @@
 // Networks for the tests of mlp.hpp and empirical_ntk.hpp: the same numbers in the dtype under test and in long double.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <stdexcept>
@@ -73,19 +74,24 @@ struct Case {
     [[nodiscard]] std::vector<reference::Vector> gradient() const {
         std::vector<reference::Vector> sum;
         for (std::size_t p = 0; p < n; ++p) {
-            const auto one = reference::gradient(layers(), sigma, point(p), direction_at(p));
-            if (p == 0) {
-                sum = one;
-                continue;
-            }
-            for (std::size_t part = 0; part < one.size(); ++part) {
-                for (std::size_t i = 0; i < one[part].size(); ++i) sum[part][i] += one[part][i];
-            }
+            const reference::Vector d = direction_at(p);
+            if (sum.empty() || std::any_of(d.begin(), d.end(), [](reference::Real v) { return v != 0; }))
+                add(sum, p, d);
         }
         return sum;
     }
 
    private:
+    void add(std::vector<reference::Vector>& sum, std::size_t p, const reference::Vector& d) const {
+        const auto one = reference::gradient(layers(), sigma, point(p), d);
+        if (sum.empty()) {
+            sum = one;
+            return;
+        }
+        for (std::size_t part = 0; part < one.size(); ++part) {
+            for (std::size_t i = 0; i < one[part].size(); ++i) sum[part][i] += one[part][i];
+        }
+    }
     static reference::Vector real(const std::vector<T>& values) { return {values.begin(), values.end()}; }
     static reference::Vector row(const std::vector<T>& values, std::size_t p, std::size_t width) {
         const auto begin = values.begin() + static_cast<std::ptrdiff_t>(p * width);

@@ -1,7 +1,9 @@
 // Finite networks against plain loops, and those against differences of the loss.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -26,6 +28,8 @@ std::vector<Case<T>> cases() {
     all.emplace_back(std::vector<std::size_t>{1, 1, 1}, 1, "tanh");
     all.emplace_back(std::vector<std::size_t>{70, 129, 1}, 131, "ab_relu");
     all.emplace_back(std::vector<std::size_t>{256, 257, 1}, 260, "gelu");
+    // the reference takes long for so many weights: most points have no weight in the sum
+    std::fill_n(all.back().direction.begin(), 250, T(0));
     return all;
 }
 
@@ -63,7 +67,6 @@ TEST_CASE_TEMPLATE("Two steps with and without momentum are those of the formula
         for (Case<T>& c : cases<T>()) {
             CAPTURE(c.n);
             CAPTURE(momentum);
-            if (c.n > 200 && (momentum == 0 || sizeof(T) == sizeof(double))) continue;  // the reference takes seconds
             for (T& d : c.direction) d /= static_cast<T>(c.n);
             Case<T> plain = c;  // its parameters follow the formulas, in T between the steps
             OwnParameters<T> velocity(c.sizes, T(0));

@@ -1,6 +1,7 @@
 // Compiled once for each instruction set (CMakeLists.txt); see ../tile/simd.hpp.
 #include "kernels.hpp"
 
+#include "fused.hpp"
 #include "pointwise.hpp"
 #include "products.hpp"
 
@@ -11,6 +12,7 @@ template <class T>
 constexpr Kernels<T> kTable = {
     dot<T>,
     outer<T>,
+    fused<T>,
     affine<T>,
     add<T>,
     {value_of<T, AbRelu>, value_of<T, Exponential>, value_of<T, Gaussian>, value_of<T, Sinusoid>, value_of<T, Erf>,

@@ -33,6 +33,23 @@ struct Outer {
     std::size_t ahead = 0;  // while at a row of C, ask for the one so many rows below it; 0: do not
 };
 
+// A row of W is read once: E (k × n) += D (k × m) W (m × n) with the old W, and W ← W + α Dᵀ A with A (k × n). For few
+// points, k ≤ kFusedPoints.
+template <class T>
+struct Fused {
+    std::size_t m, n, k;
+    const T* d;
+    std::size_t ldd;
+    const T* a;
+    std::size_t lda;
+    T alpha;
+    T* w;
+    std::size_t ldw;
+    T* e;
+    std::size_t lde;
+};
+constexpr std::size_t kFusedPoints = 4;
+
 // A block of numbers and what becomes of them.
 template <class T>
 struct Block {
@@ -72,6 +89,7 @@ template <class T>
 struct Kernels {
     void (*dot)(const Dot<T>&);
     void (*outer)(const Outer<T>&);
+    void (*fused)(const Fused<T>&);
     // x ← scale·x + shift·b_j, in place
     void (*affine)(std::size_t rows, std::size_t cols, T* x, std::size_t ldx, T scale, const T* b, T shift);
     // Y ← Y + factor·X

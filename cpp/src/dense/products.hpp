@@ -84,9 +84,10 @@ constexpr std::size_t kOuterRows = 4, kOuterVecs = 2;  // 8 sums
 
 // --- A Bᵀ: sums along rows ---
 
+// `next`: rows of B to ask for meanwhile, or null.
 template <class T, std::size_t R, std::size_t Q>
-void dot_tile(std::size_t k, const T* a, std::size_t lda, const T* b, std::size_t ldb, T* c, std::size_t ldc,
-              bool add) {
+void dot_tile(std::size_t k, const T* a, std::size_t lda, const T* b, std::size_t ldb, T* c, std::size_t ldc, bool add,
+              const T* next) {
     constexpr std::size_t L = kLanes<T>;
     Vec<T> sum[R * Q] = {};
     const auto term = [&](const auto& part) {
@@ -98,6 +99,12 @@ void dot_tile(std::size_t k, const T* a, std::size_t lda, const T* b, std::size_
         }
     };
     std::size_t p = 0;
+    if (next != nullptr) {
+        for (; p + L <= k; p += L) {
+            for (std::size_t q = 0; q < Q; ++q) __builtin_prefetch(next + q * ldb + p, 0, 2);
+            term([p](const T* row) { return load(row + p); });
+        }
+    }
     for (; p + L <= k; p += L) term([p](const T* row) { return load(row + p); });
     if (p < k) term([p, k](const T* row) { return load_part(row + p, k - p); });
     T sums[(R * Q + L - 1) / L * L];
@@ -108,7 +115,7 @@ void dot_tile(std::size_t k, const T* a, std::size_t lda, const T* b, std::size_
 }
 
 template <class T>
-using DotTile = void (*)(std::size_t, const T*, std::size_t, const T*, std::size_t, T*, std::size_t, bool);
+using DotTile = void (*)(std::size_t, const T*, std::size_t, const T*, std::size_t, T*, std::size_t, bool, const T*);
 
 template <class Tile, std::size_t n>
 struct Table {
@@ -128,19 +135,27 @@ inline std::size_t even_part(std::size_t rest, std::size_t most) {
 template <class T>
 void dot(const Dot<T>& call) {
     static constexpr auto kTiles = dot_tiles<T>(std::make_index_sequence<kDotRows * kDotCols>{});
-    // Several groups of rows of A meet every row of B: a piece of B stays in the first cache meanwhile.
-    const std::size_t longest = call.m > kDotRows ? 4096 / sizeof(T) : call.k;
+    // Pieces of A stay in the first or second cache while all rows of B pass; one row alone does not need that.
+    const std::size_t longest = call.m > 1 ? 4096 / sizeof(T) : call.k;
     const std::size_t pieces = call.k == 0 ? 1 : (call.k + longest - 1) / longest;
     const std::size_t piece = ((call.k + pieces - 1) / pieces + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
     for (std::size_t begin = 0, done = 0; done == 0 || begin < call.k; begin += piece, ++done) {
         const std::size_t terms = call.k - begin < piece ? call.k - begin : piece;
         for (std::size_t j = 0; j < call.n;) {
             const std::size_t q = even_part(call.n - j, kDotCols);
+            // what is read two tiles later, of this piece or of the next
+            const std::size_t later = j + 2 * kDotCols;
+            const T* next = nullptr;
+            if (call.m > 1 && later + q <= call.n) {
+                next = call.b + later * call.ldb + begin;
+            } else if (call.m > 1 && later >= call.n && later - call.n + q <= call.n && begin + 2 * piece <= call.k) {
+                next = call.b + (later - call.n) * call.ldb + begin + piece;
+            }
             for (std::size_t i = 0; i < call.m;) {
                 const std::size_t r = even_part(call.m - i, kDotRows);
-                kTiles.tile[(r - 1) * kDotCols + q - 1](terms, call.a + i * call.lda + begin, call.lda,
-                                                        call.b + j * call.ldb + begin, call.ldb,
-                                                        call.c + i * call.ldc + j, call.ldc, call.add || done > 0);
+                kTiles.tile[(r - 1) * kDotCols + q - 1](
+                    terms, call.a + i * call.lda + begin, call.lda, call.b + j * call.ldb + begin, call.ldb,
+                    call.c + i * call.ldc + j, call.ldc, call.add || done > 0, i == 0 ? next : nullptr);
                 i += r;
             }
             j += q;
