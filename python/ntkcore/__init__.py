@@ -13,7 +13,10 @@ from ._info import build_info
 from .activations import Activation
 from .errors import ExpansionWarning, NumericalError
 from .kernel_pca import KernelPCA
+from .learning_curve import LearningCurve, learning_curve, zonal_power
 from .network import ErrorBound, Kernels, Network
+from .positive_definiteness import PositiveDefiniteness, positive_definiteness
+from .random_features import RandomFeatures, random_features, random_features_convergence
 from .sphere_spectrum import SphereSpectrum, circle_spectrum, sphere_spectrum
 
 __all__ = [
@@ -22,13 +25,24 @@ __all__ = [
     "ExpansionWarning",
     "KernelPCA",
     "Kernels",
+    "LearningCurve",
     "Network",
     "NumericalError",
+    "PositiveDefiniteness",
+    "RandomFeatures",
+    "SphereSpectrum",
     "__version__",
     "activations",
     "build_info",
+    "circle_spectrum",
     "datasets",
     "errors",
+    "learning_curve",
+    "positive_definiteness",
     "quadrature",
+    "random_features",
+    "random_features_convergence",
     "release_memory",
+    "sphere_spectrum",
+    "zonal_power",
 ]

@@ -67,7 +67,7 @@ def _power(g: Degrees, count: int) -> Degrees:
 def compose(f: Degrees, g: Degrees) -> Degrees:
     """Return the powers of f∘g.
 
-    The powers of g^{j+2} reach at least as far as those of g^j in each parity, so the largest even and odd j of f count.
+    The powers of g^{j+2} reach at least as far as those of g^j in each parity, so the largest j of f count.
     """
     result = NOTHING
     for parity, top in enumerate(f):
@@ -193,7 +193,7 @@ def singularity(net: Network, kernel: str) -> float | None:
 
 
 def kink_order(activation: Activation) -> float | None:
-    """Return the order of the first derivative of σ that jumps: 0 for a step, 1 for relu, inf if none, None: unknown."""
+    """Return the order of the first derivative of σ that jumps: 0 for a step, inf if none does, None if not known."""
     family, c = activation.family, activation.coefficients
     if family == "ab_relu":
         return 1 if c[0] != c[1] else INFINITE

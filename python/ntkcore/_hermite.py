@@ -1,11 +1,12 @@
 """The numbers f_k = a_k(q)², a_k(q) = E[σ(√q z) h_k(z)]: the power series Σ_k f_k ρ^k of a dual at equal variances q.
 
-h_k is the Hermite polynomial with E[h_k(z)²] = 1 (Mehler's formula; Lemma 2 of the paper). In closed form where there is
-one, with all digits of every f_k however small; else by quadrature, with the size of its noise.
+h_k is the Hermite polynomial with E[h_k(z)²] = 1 (Mehler's formula; Lemma 2 of the paper). In closed form where there
+is one, with all digits of every f_k however small; else by quadrature, with the size of its noise.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import NamedTuple, TypeAlias
 
@@ -99,7 +100,7 @@ def _central(count: int) -> Floats:
 
 
 def _arcsine(count: int) -> Floats:
-    """arcsin x = Σ_p C(2p, p) 4^{−p} x^{2p+1}/(2p + 1)."""
+    """Return the coefficients of arcsin x = Σ_p C(2p, p) 4^{−p} x^{2p+1}/(2p + 1)."""
     series = np.zeros(count)
     odd = series[1::2]
     odd[:] = _central(max(1, len(odd)))[: len(odd)] / (2.0 * np.arange(len(odd)) + 1.0)
@@ -156,7 +157,7 @@ def _by_quadrature(activation: Activation, q: float, count: int) -> Dual:
     width = min(24.0 / math.sqrt(count), 1.5 / max(1.0, root))
     x, w = np.polynomial.legendre.leggauss(_NODES)
     nodes, weights = [], []
-    for left, right in zip(edges[:-1], edges[1:], strict=True):
+    for left, right in itertools.pairwise(edges):
         pieces = np.linspace(left, right, 1 + math.ceil((right - left) / width))
         half = 0.5 * np.diff(pieces)[:, np.newaxis]
         nodes.append((0.5 * (pieces[1:] + pieces[:-1])[:, np.newaxis] + half * x).ravel())

@@ -182,7 +182,9 @@ def _rectified(k: int, g: float, count: int) -> Floats:
     for order in range(1, k + 1):
         series[1:] = order * order * (1.0 - g) * series[:-1] / np.arange(1, count)
         net = Network(2, Activation("rectified_monomial", (order,), "rectified_monomial", (order,)), 1.0, 0.0)
-        series[0] = net.nngp([[math.sqrt(2.0), 0.0]], [[math.sqrt(2.0) * g, math.sqrt(2.0 * (1.0 - g) * (1.0 + g))]])[0, 0]
+        series[0] = net.nngp([[math.sqrt(2.0), 0.0]], [[math.sqrt(2.0) * g, math.sqrt(2.0 * (1.0 - g) * (1.0 + g))]])[
+            0, 0
+        ]
     return series
 
 

@@ -87,7 +87,10 @@ def learning_curve_figure(
 
 
 def convergence_figure(
-    counts: NDArray[np.float64], errors: NDArray[np.float64], deviations: NDArray[np.float64], slope: tuple[float, float]
+    counts: NDArray[np.float64],
+    errors: NDArray[np.float64],
+    deviations: NDArray[np.float64],
+    slope: tuple[float, float],
 ) -> Figure:
     """Draw the distance to kernel gradient descent against P; see `ntkcore.random_features`."""
     figure, axes = plotting.new_axes(

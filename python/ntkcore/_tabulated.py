@@ -59,9 +59,7 @@ def _values(activation: Activation, q: float, places: Floats) -> Floats:
     return np.nan_to_num(np.array([quadrature.dual_at_angle(activation, q, q, float(c), float(s)) for c, s in pairs]))
 
 
-def tabulated_kernel(
-    net: Network, which: str, variances: list[float], slope: float
-) -> tuple[Kernel, float]:
+def tabulated_kernel(net: Network, which: str, variances: list[float], slope: float) -> tuple[Kernel, float]:
     """Return Σ^L or Θ^L as a function of the angle, and the error of its tables, relative to K(x, x)."""
     tables = [_Table(a, q) for a, q in zip(net.activations, variances[:-1], strict=True)]
 

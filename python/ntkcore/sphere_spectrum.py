@@ -206,8 +206,8 @@ def sphere_spectrum(
     >>> import ntkcore as nk
     >>> spectrum = nk.sphere_spectrum(nk.Network(2, "relu", bias_std=0.0), 3, 6)
     >>> spectrum.eigenvalues
-    array([0.10416667, 0.05555556, 0.01822917, 0.        , 0.00173611,
-           0.        , 0.00045573])
+    array([0.08333333, 0.05555556, 0.01302083, 0.        , 0.00086806,
+           0.        , 0.00023397])
     >>> spectrum.multiplicities
     array([ 1.,  3.,  5.,  7.,  9., 11., 13.])
     >>> spectrum.decay_exponent
@@ -247,9 +247,7 @@ def sphere_spectrum(
     )
 
 
-def circle_spectrum(
-    net: Network, max_degree: int, *, kernel: Kernel = "ntk", radius: float = 1.0
-) -> SphereSpectrum:
+def circle_spectrum(net: Network, max_degree: int, *, kernel: Kernel = "ntk", radius: float = 1.0) -> SphereSpectrum:
     """Return the Fourier eigenvalues λ_k = (1/2π) ∫ K(γ) cos kγ dγ on the circle: `sphere_spectrum` of dimension 2.
 
     Parameters, result and errors are those of `sphere_spectrum`.
@@ -278,8 +276,11 @@ def _diagonal(net: Network, which: str, r: float, features: int) -> tuple[list[f
     x = np.zeros((1, features))
     x[0, 0] = r
     variances = [
-        float(Network(ell, net.activations[: ell - 1], net.weight_std[:ell], net.bias_std[:ell], rtol=net.rtol)
-              .nngp_diagonal(x)[0])
+        float(
+            Network(
+                ell, net.activations[: ell - 1], net.weight_std[:ell], net.bias_std[:ell], rtol=net.rtol
+            ).nngp_diagonal(x)[0]
+        )
         for ell in range(1, net.depth + 1)
     ]
     total = float(net.ntk_diagonal(x)[0]) if which == "ntk" else variances[-1]
@@ -314,5 +315,3 @@ def _best(
     better = second[1] < first[1]
     values = np.maximum(np.where(better, second[0], first[0]), 0.0)
     return values, np.where(better, second[1], first[1]), [name if b else "series" for b in better]
-
-
