@@ -1,8 +1,8 @@
 """The kernels of activations with kinks as functions of the angle, from two-dimensional quadrature.
 
-Their Hermite series converge like a power of the degree, but D(φ) = E[σ(u)σ(v)], at equal variances and ρ = cos φ, is a
-smooth function of φ on [0, π]: a few dozen values, each from an integral of σ itself, make a polynomial in φ that has all
-its digits.
+Their Hermite series converge like a power of the degree, but D(φ) = E[σ(u)σ(v)], at equal variances and ρ = cos φ, is
+a smooth function of φ on [0, π]: a few dozen values, each from an integral of σ itself, make a polynomial in φ that has
+all its digits.
 """
 
 from __future__ import annotations
@@ -46,8 +46,9 @@ class _Table:
 
     def __call__(self, phi: Floats) -> tuple[Floats, Floats]:
         """Return D(φ) and D'(φ)."""
-        value, slope = np.polynomial.chebyshev.chebval(2.0 * phi / np.pi - 1.0, self._coefficients)
-        return value, slope
+        x = 2.0 * phi / np.pi - 1.0
+        values: list[Floats] = [np.polynomial.chebyshev.chebval(x, c) for c in self._coefficients.T]
+        return values[0], values[1]
 
 
 def _values(activation: Activation, q: float, places: Floats) -> Floats:

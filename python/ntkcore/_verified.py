@@ -1,7 +1,7 @@
 """Rigorous bounds of the smallest eigenvalue of a symmetric matrix of float64 numbers.
 
-After Rump 2006 ("Verification of positive definiteness", BIT 46): a shifted matrix that has a Cholesky factor to within a
-residual whose norm is bounded, rounding included, has no eigenvalue below minus that norm. The factor is checked by
+After Rump 2006 ("Verification of positive definiteness", BIT 46): a shifted matrix that has a Cholesky factor to within
+a residual whose norm is bounded, rounding included, has no eigenvalue below minus that norm. The factor is checked by
 multiplying it out, so nothing is assumed of the routine that made it: only that products and sums round to nearest, in
 any order and with fused operations or not (Higham 2002, §3.1), which every conventional BLAS does.
 """

@@ -1,8 +1,8 @@
 r"""Eigenvalues of zonal kernels h(x·y) on the sphere S^{d−1}, by the theorem of Funk and Hecke.
 
-λ_k = ∫ h(cos θ) P_k(cos θ) sin^{d−2}θ dθ / ∫ sin^{d−2}θ dθ, with the Gegenbauer polynomials P_k(1) = 1 of index d/2 − 1
-(d = 2: cos kθ, d = 3: Legendre). Two ways: quadrature in θ, with 31 digits where the kernel is known to as many, and from
-the power series of h, with relative accuracy.
+λ_k = ∫ h(cos θ) P_k(cos θ) sin^{d−2}θ dθ / ∫ sin^{d−2}θ dθ, with the Gegenbauer polynomials P_k(1) = 1 of index
+d/2 − 1 (d = 2: cos kθ, d = 3: Legendre). Two ways: quadrature in θ, with 31 digits where the kernel is known to as
+many, and from the power series of h, with relative accuracy.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _integrals(kernel: Kernel, dimension: int, max_degree: int, panels: int) -> 
     x, w = gauss_legendre(_NODES)
     left = np.repeat(np.arange(panels), _NODES).astype(np.float64)
     tiled = DoubleDouble(np.tile(x.hi, panels), np.tile(x.lo, panels))
-    theta = (tiled * 0.5 + (left + 0.5)) * PI / float(panels)
+    theta = (tiled * 0.5 + DoubleDouble(left + 0.5)) * PI / float(panels)
     sine, versine = sin_versine(theta)
     weight = DoubleDouble(np.tile(w.hi, panels), np.tile(w.lo, panels)) * sine.power(dimension - 2)
     norm = _sum(weight)

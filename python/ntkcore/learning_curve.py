@@ -1,7 +1,7 @@
 r"""Expected test error of kernel regression against the number of samples, from the kernel's spectrum.
 
-With eigenvalues λ_i of the kernel and v_i² the power of the target along the eigenfunctions, N random samples, a ridge δ
-(K + δ·1 is inverted) and noise of variance σ² in the samples' values, κ solves
+With eigenvalues λ_i of the kernel and v_i² the power of the target along the eigenfunctions, N random samples, a ridge
+δ (K + δ·1 is inverted) and noise of variance σ² in the samples' values, κ solves
 
     N = Σ_i λ_i/(λ_i + κ) + δ/κ,
 
@@ -10,8 +10,8 @@ mode i has the learnability L_i = λ_i/(λ_i + κ), and the expected squared err
     E = (Σ_i (1 − L_i)² v_i² + σ²) · N/(N − Σ_i L_i²).
 
 These are the results of Bordelon, Canatar and Pehlevan 2020 (arXiv:2002.02561), Canatar, Bordelon and Pehlevan 2021
-(arXiv:2006.13198) and Simon, Dickens, Karkada and DeWeese 2023 (arXiv:2110.03922): asymptotic, for eigenfunctions that act
-like independent Gaussian features, and in practice good at N of a few dozen.
+(arXiv:2006.13198) and Simon, Dickens, Karkada and DeWeese 2023 (arXiv:2110.03922): asymptotic, for eigenfunctions that
+act like independent Gaussian features, and in practice good to a few percent at N of a few dozen.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ def learning_curve(
         Eigenvalues λ_i ≥ 0 of the kernel with respect to the samples' distribution. What a sphere's spectrum leaves out
         beyond its last degree acts as a ridge of that size: it is too flat to be learned.
     power : array_like, (m,)
-        v_i² ≥ 0, the mean square of the target's part in each eigenspace (degree), summed over its multiplicity; shorter
-        ones are filled up with zeros. See `zonal_power`.
+        v_i² ≥ 0, the mean square of the target's part in each eigenspace (degree), summed over its multiplicity;
+        shorter ones are filled up with zeros. See `zonal_power`.
     sizes : array_like, (n,)
         N ≥ 1, the numbers of samples.
     multiplicities : array_like, (m,), optional

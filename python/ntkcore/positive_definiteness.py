@@ -1,4 +1,4 @@
-r"""Whether a kernel is positive definite: the criterion of Proposition 2, its exceptions, and proofs for Gram matrices."""
+"""Whether a kernel is positive definite: Proposition 2's criterion, its exceptions, and proofs for Gram matrices."""
 
 from __future__ import annotations
 
@@ -93,9 +93,9 @@ def positive_definiteness(
     -----
     On a sphere the kernel is Σ_j c_j ρ^j, c_j ≥ 0 (Hermite coefficients, Lemma 2 of the paper). It is positive definite
     on spheres of all dimensions iff c_j > 0 for infinitely many even and infinitely many odd j (Theorem 3, Gneiting
-    2013). For σ that is no polynomial and a bias this holds from depth 2 on (Proposition 2). Without bias it fails where σ
-    holds too few degrees: relu is x/2 + |x|/2, so at depth 2 the only odd power is ρ¹, and antisymmetric vectors on more
-    than n0 antipodal pairs contain null directions; at depth 3 it is whole again.
+    2013). For σ that is no polynomial and a bias this holds from depth 2 on (Proposition 2). Without bias it fails
+    where σ holds too few degrees: relu is x/2 + |x|/2, so at depth 2 the only odd power is ρ¹, and antisymmetric
+    vectors on more than n0 antipodal pairs contain null directions; at depth 3 it is whole again.
 
     ``lower`` is after Rump 2006: a Cholesky factorisation of the shifted matrix, verified with bounds of all rounding
     errors. It takes a few N³ operations and memory for four matrices. A singular matrix is never called definite.

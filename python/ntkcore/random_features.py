@@ -1,7 +1,8 @@
 r"""§3.1 of the paper: P random functions with covariance K, their linear model and its gradient descent.
 
-f_θ = P^{−½} Σ_p θ_p f^{(p)} with iid functions of mean 0 and covariance K. Its tangent kernel is K̃ = (1/P) Σ_p f^{(p)} ⊗
-f^{(p)} at every θ, and gradient descent of θ is kernel gradient descent with K̃, which tends to K like P^{−½}.
+f_θ = P^{−½} Σ_p θ_p f^{(p)} with iid functions of mean 0 and covariance K. Its tangent kernel is K̃ =
+(1/P) Σ_p f^{(p)} ⊗ f^{(p)} at every θ, and gradient descent of θ is kernel gradient descent with K̃, which tends
+to K like P^{−½}.
 """
 
 from __future__ import annotations
@@ -74,10 +75,10 @@ class RandomFeatures:
 
     def __call__(self, parameters: npt.ArrayLike) -> Floats:
         """Return f_θ at the samples, (N,) or (N, k), for θ of shape (P,) or (P, k)."""
-        return np.asarray(self.functions @ _parameters(parameters, self.count)) / np.sqrt(self.count)
+        return np.asarray(self.functions @ _parameters(parameters, self.count) / np.sqrt(self.count))
 
     def gradient_flow(self, Y: npt.ArrayLike, t: float, *, parameters: npt.ArrayLike | None = None) -> Trained:
-        r"""Train θ by gradient flow of the least-squares cost C = ½ (1/N) Σ_i |f_θ(x_i) − y_i|² for the time t, exactly.
+        r"""Train θ by gradient flow of the cost C = ½ (1/N) Σ_i |f_θ(x_i) − y_i|² for the time t, exactly.
 
         ∂_t θ_p = −P^{−½} ⟨f_θ − y, f^{(p)}⟩_pin, solved with the singular values of the functions.
 
@@ -149,13 +150,10 @@ class RandomFeatures:
     def _train(self, Y: npt.ArrayLike, gain: Any, parameters: npt.ArrayLike | None) -> Trained:
         n = len(self.functions)
         targets = _targets(Y, n)
-        theta = (
-            np.zeros((self.count, *targets.shape[1:])) if parameters is None else _parameters(parameters, self.count)
-        )
-        if theta.shape[1:] != targets.shape[1:]:
-            raise ValueError(
-                f"parameters must have shape {(self.count, *targets.shape[1:])} for these Y, got {theta.shape}"
-            )
+        shape = (self.count, *targets.shape[1:])
+        theta = np.zeros(shape) if parameters is None else _parameters(parameters, self.count)
+        if theta.shape != shape:
+            raise ValueError(f"parameters must have shape {shape} for these Y, got {theta.shape}")
         # A = F/√(NP) = U s Vᵀ: the error e = f − y moves by −A Aᵀ e, and θ by −√N Aᵀ e … per unit of time
         U, s, V = np.linalg.svd(self.functions / np.sqrt(n * self.count), full_matrices=False)
         s = np.where(s > s.max(initial=0.0) * max(n, self.count) * np.finfo(np.float64).eps, s, 0.0)

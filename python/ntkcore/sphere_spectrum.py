@@ -1,16 +1,16 @@
 r"""Eigenvalues of Σ and Θ on the sphere.
 
-For x, y on the sphere |x| = r of R^d both kernels depend on the angle only. With the uniform *probability* measure on the
-sphere, the eigenfunctions of f ↦ ∫ K(x, y) f(y) dy are the spherical harmonics, and the eigenvalue λ_k of those of degree
-k has the multiplicity m_k = (2k + d − 2)/k · C(k + d − 3, k − 1): these are the limits of the eigenvalues of K/N for N
-random points of the sphere. On the circle (d = 2) the eigenfunctions are cos kγ and sin kγ.
+For x, y on the sphere |x| = r of R^d both kernels depend on the angle only. With the uniform *probability* measure on
+the sphere, the eigenfunctions of f ↦ ∫ K(x, y) f(y) dy are the spherical harmonics, and the eigenvalue λ_k of those of
+degree k has the multiplicity m_k = (2k + d − 2)/k · C(k + d − 3, k − 1): these are the limits of the eigenvalues of K/N
+for N random points of the sphere. On the circle (d = 2) the eigenfunctions are cos kγ and sin kγ.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import warnings
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -49,8 +49,8 @@ class SphereSpectrum:
     errors : ndarray, shape (K + 1,)
         Estimates of the absolute errors of λ_k; 0 where λ_k is exactly 0.
     methods : tuple of str
-        How each was computed: "series", "quadrature" (31 digits), "engine" or "table" (quadrature of the engine's kernel,
-        or of one tabulated in the angle) or "zero".
+        How each was computed: "series", "quadrature" (31 digits), "engine" or "table" (quadrature of the engine's
+        kernel, or of one tabulated in the angle) or "zero".
     present : Degrees
         The powers of ρ that the kernel holds: λ_k = 0 beyond the largest one of its parity.
     total : float
@@ -186,8 +186,8 @@ def sphere_spectrum(
 
     Notes
     -----
-    The measure is the uniform probability measure; K(x, x) = Σ_k m_k λ_k. Each eigenvalue is computed in up to two ways,
-    and the one of smaller error estimate is returned:
+    The measure is the uniform probability measure; K(x, x) = Σ_k m_k λ_k. Each eigenvalue is computed in up to two
+    ways, and the one of smaller error estimate is returned:
 
     * from the power series of the kernel in ρ = cos θ, which is a sum of positive terms (`_power_series`), so that an
       eigenvalue has nearly all its digits however small it is;
@@ -228,10 +228,10 @@ def sphere_spectrum(
         warnings.simplefilter("ignore", ExpansionWarning)  # the bound goes into the errors
         variances, total = _diagonal(sharp, which, r, features)
         present = _degrees.of_network(net, which, variances)
-        eigenvalues, errors, methods = _best(sharp, which, r, features, top, variances, total)
-    for k in range(top + 1):
-        if k > present.of_parity(k):
-            eigenvalues[k], errors[k], methods[k] = 0.0, 0.0, "zero"
+        absent = np.array([k > present.of_parity(k) for k in range(top + 1)])
+        eigenvalues, errors, methods = _best(sharp, which, r, features, top, variances, total, absent)
+    eigenvalues[absent], errors[absent] = 0.0, 0.0
+    methods = ["zero" if gone else method for method, gone in zip(methods, absent, strict=True)]
     nu = _degrees.singularity(net, which)
     exponent = None if nu is None else 2.0 * nu + features - 1.0
     return SphereSpectrum(
@@ -295,23 +295,30 @@ def _best(
     top: int,
     variances: list[float],
     total: float,
+    absent: npt.NDArray[np.bool_],
 ) -> tuple[Floats, Floats, list[str]]:
     """Return the eigenvalues of smaller error, of the series and of the quadrature."""
-    count = max(2 * top + 128, 1024)
     slope = net.weight_std[0] ** 2 * (r * r / features)
-    series = power_series(net, which, variances, total, slope, count)
-    first = _zonal.by_series(series, features, top, 2e-15 * (5 + net.depth))
-    if bool(np.all(first[1] <= 1e-12 * first[0])):
-        return first[0], first[1], ["series"] * (top + 1)
     if _zonal.has_long_kernel(net):
-        name, kernel, rounding = "quadrature", _zonal.long_kernel(net, which, r * r, features), 1e-30
-    elif any(a.family == "expanded" for a in net.activations):
-        name = "table"
-        kernel, left_out = tabulated_kernel(net, which, variances, slope)
-        rounding = left_out + 1e-15
-    else:
-        name, kernel, rounding = "engine", _zonal.engine_kernel(net, which, r, features), 4e-16
-    second = _zonal.by_quadrature(kernel, features, top, rounding * net.depth * total)
+        kernel = _zonal.long_kernel(net, which, r * r, features)
+        second = _zonal.by_quadrature(kernel, features, top, 1e-30 * net.depth * total)
+        if bool(np.all((second[1] <= 1e-12 * second[0]) | absent)):
+            return second[0], second[1], ["quadrature"] * (top + 1)
+    series = power_series(net, which, variances, total, slope, max(2 * top + 128, 1024))
+    first = _zonal.by_series(series, features, top, 2e-15 * (5 + net.depth))
+    # what a quadrature of float64 values cannot improve on
+    floor = 1e-15 * total / np.sqrt([_multiplicity(features, k) for k in range(top + 1)])
+    if bool(np.all((first[1] <= np.maximum(1e-12 * first[0], floor)) | absent)) and not _zonal.has_long_kernel(net):
+        return first[0], first[1], ["series"] * (top + 1)
+    name = "quadrature"
+    if not _zonal.has_long_kernel(net):
+        if any(a.family == "expanded" for a in net.activations):
+            name = "table"
+            kernel, left_out = tabulated_kernel(net, which, variances, slope)
+            rounding = max(left_out, 1e-15)
+        else:
+            name, kernel, rounding = "engine", _zonal.engine_kernel(net, which, r, features), 4e-16
+        second = _zonal.by_quadrature(kernel, features, top, rounding * net.depth * total)
     better = second[1] < first[1]
     values = np.maximum(np.where(better, second[0], first[0]), 0.0)
     return values, np.where(better, second[1], first[1]), [name if b else "series" for b in better]
