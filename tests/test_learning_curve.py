@@ -54,8 +54,8 @@ def test_more_samples_than_modes() -> None:
 
 def test_limits() -> None:
     spectrum = nk.sphere_spectrum(nk.Network(3), 5, 30)
-    curve = nk.learning_curve(spectrum, [0.0, 1.0], [10**6], ridge=1.0, noise=0.5)
-    assert curve.errors[0] == pytest.approx(0.5, rel=1e-3)
+    curve = nk.learning_curve(spectrum, [0.0, 1.0], [10**9], ridge=1.0, noise=0.5)
+    assert curve.errors[0] == pytest.approx(0.5, rel=1e-4)
     nothing = nk.learning_curve(spectrum, [0.0, 1.0], [5], ridge=1e9)
     assert nothing.errors[0] == pytest.approx(1.0, rel=1e-6)
     assert nothing.train_errors[0] == pytest.approx(1.0, rel=1e-6)
@@ -97,7 +97,7 @@ def test_kernel_regression_on_the_sphere(ridge: float) -> None:
         assert abs(mean[0] - error) < 4 * deviation[0], (n, mean[0], error, deviation[0])
         assert deviation[0] < 0.03 * error
         if ridge:
-            assert abs(mean[1] - train) < 4 * deviation[1] + 0.02 * train, (n, mean[1], train, deviation[1])
+            assert abs(mean[1] - train) < 4 * deviation[1], (n, mean[1], train, deviation[1])
 
 
 @pytest.mark.parametrize("d", [2, 3, 9])
@@ -140,6 +140,8 @@ def test_plot() -> None:
     pytest.importorskip("matplotlib")
     curve = nk.learning_curve([1.0, 0.1], [1.0, 1.0], [2, 4, 8], multiplicities=[3, 50], noise=0.1)
     axes = curve.plot(([2, 8], [1.0, 0.5], [0.1, 0.1])).axes[0]
-    assert [t.get_text() for t in axes.get_legend().get_texts()] == ["theory", "experiment ± 2 std. errors"]
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [t.get_text() for t in legend.get_texts()] == ["theory", "experiment ± 2 std. errors"]
     with pytest.raises(ValueError, match="measured must be three vectors"):
         curve.plot(([1.0],))  # type: ignore[arg-type]

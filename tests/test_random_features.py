@@ -63,6 +63,7 @@ def test_flow_is_kernel_gradient_descent_with_the_tangent_kernel() -> None:
     )
     found = model.gradient_flow(Y, 5.0)
     np.testing.assert_allclose(found.train, solution.y[:10, -1], atol=1e-9)
+    assert found.test is not None
     np.testing.assert_allclose(found.test, solution.y[10:, -1], atol=1e-9)
     limit = model.gradient_flow(Y, np.inf)
     best = model.functions @ np.linalg.lstsq(model.functions, Y, rcond=None)[0]

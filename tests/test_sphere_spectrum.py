@@ -60,11 +60,11 @@ def exact_eigenvalue(h: Callable[[Exact], Exact], d: int, k: int) -> Exact:
 EXACT_CASES = [
     # activation, its dual, depth, weight, bias, kernel, dimension, radius², degrees
     (A.relu(), relu_dual(0.0, 1.0), 2, 1.0, 0.0, "nngp", 3, 1.0, (0, 1, 2, 8, 20)),
-    (A.relu(), relu_dual(0.0, 1.0), 3, 1.5, 0.25, "ntk", 2, 2.0, (0, 1, 7, 30)),
-    (A.relu(), relu_dual(0.0, 1.0), 4, 1.0, 0.125, "ntk", 3, 1.0, (0, 3, 20)),
-    (A.relu(), relu_dual(0.0, 1.0), 3, 1.0, 0.0, "ntk", 10, 10.0, (0, 1, 2, 9)),
+    (A.relu(), relu_dual(0.0, 1.0), 3, 1.5, 0.25, "ntk", 2, 2.0, (0, 1, 7, 24)),
+    (A.relu(), relu_dual(0.0, 1.0), 4, 1.0, 0.125, "ntk", 3, 1.0, (0, 3, 14)),
+    (A.relu(), relu_dual(0.0, 1.0), 3, 1.0, 0.0, "ntk", 10, 10.0, (0, 1, 7)),
     (A.leaky_relu(0.25), relu_dual(0.25, 1.0), 3, 1.0, 0.5, "ntk", 5, 1.0, (0, 4, 11)),
-    (A.erf(), closed_forms.erf(1.0, 1.0, 0.0), 3, 1.25, 0.5, "ntk", 3, 3.0, (0, 1, 10, 24)),
+    (A.erf(), closed_forms.erf(1.0, 1.0, 0.0), 3, 1.25, 0.5, "ntk", 3, 3.0, (0, 1, 16)),
     (A.gelu(), closed_forms.gelu, 2, 1.0, 0.5, "ntk", 4, 4.0, (0, 2, 9, 16)),
     (A.gaussian(), closed_forms.gaussian(1.0, -1.0), 2, 1.0, 0.5, "nngp", 3, 1.0, (0, 5, 14)),
     (A.sin(1.0, 1.0, 0.5), closed_forms.sinusoid(1.0, 1.0, math.cos(0.5), math.sin(0.5)), 2, 1.0, 0.5, "ntk", 3, 3.0,
@@ -73,7 +73,12 @@ EXACT_CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("case", EXACT_CASES, ids=lambda c: f"{c[0]}-{c[5]}-L{c[2]}-d{c[6]}")
+SLOW = [pytest.param(case, marks=pytest.mark.slow) for case in EXACT_CASES[2:4]]
+
+
+@pytest.mark.parametrize(
+    "case", [*EXACT_CASES[:2], *SLOW, *EXACT_CASES[4:]], ids=lambda c: f"{c[0]}-{c[5]}-L{c[2]}-d{c[6]}"
+)
 def test_against_long_integrals(case: Any) -> None:
     activation, dual, depth, weight, bias, which, d, square, degrees = case
     net = nk.Network(depth, activation, weight, bias)
@@ -169,7 +174,12 @@ def test_addition_theorem(name: str, d: int, bias: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "depth", "d"), [("elu", 2, 3), ("selu", 2, 2), ("hard_tanh", 2, 3), ("softsign", 2, 4), ("celu", 3, 3)]
+    ("name", "depth", "d"),
+    [
+        ("elu", 2, 3),
+        ("hard_tanh", 2, 3),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in [("selu", 2, 2), ("softsign", 2, 4), ("celu", 3, 3)]),
+    ],
 )
 def test_kinked_activations(name: str, depth: int, d: int) -> None:
     """Tables against Hermite series: two routes that share nothing agree within the errors they state."""
@@ -207,7 +217,7 @@ def test_kinked_table_against_rectangle_probabilities() -> None:
             start = mp.erf(c / mp.sqrt(2)) ** 2
             return start + mp.quad(lambda x: 2 * (density(x, 1) - density(x, -1)), [0, r])
 
-        for phi in (0.3, 1.0, 1.4, 2.0, 2.9):
+        for phi in (0.3, 1.4, 2.9):
             exact = inside(mp.cos(mp.mpf(phi)))
             assert abs(float(table(np.array([phi]))[1][0] - exact)) < 3e-15
             c0 = mp.cos(mp.mpf(phi))  # odd: 0 at ρ = 0; ∫∫ by parts
@@ -338,8 +348,7 @@ def test_decay(activation: Any, kernel: Any, d: int, depth: int, bias: float, ex
     top = 40 if exponent == 6.0 else 400
     spectrum = nk.sphere_spectrum(nk.Network(depth, activation, 1.0, bias), d, top, kernel=kernel)
     assert spectrum.decay_exponent == exponent
-    # the next term of the law is a factor 1 + O(k^{−½}) for repeated steps, else 1 + O(k^{−1}) or better
-    assert spectrum.fitted_exponent() == pytest.approx(exponent, abs=0.1 if depth == 3 and d == 2 else 0.03)
+    assert spectrum.fitted_exponent() == pytest.approx(exponent, abs=0.03)
 
 
 def test_smooth_networks_have_no_power_law() -> None:
@@ -357,7 +366,7 @@ def test_user_function_equals_the_closed_form() -> None:
     np.testing.assert_allclose(given.eigenvalues[:13], known.eigenvalues[:13], rtol=1e-9)
 
 
-@pytest.mark.parametrize(("q", "k"), [(0.5, 1), (0.5, 7), (1.3, 21), (4.0, 33)])
+@pytest.mark.parametrize(("q", "k"), [(0.5, 1), (0.5, 7), (1.3, 21)])
 def test_hermite_coefficients_of_tanh(q: float, k: int) -> None:
     with mp.workdps(40):
         root = mp.sqrt(mp.mpf(q))
@@ -365,7 +374,7 @@ def test_hermite_coefficients_of_tanh(q: float, k: int) -> None:
         def integrand(z: Exact) -> Exact:
             return mp.tanh(root * z) * mp.hermite(k, z / mp.sqrt(2)) * mp.exp(-z * z / 2)
 
-        a = 2 * mp.quad(integrand, mp.linspace(0, 20, 41)) / mp.sqrt(2 * mp.pi)
+        a = 2 * mp.quad(integrand, mp.linspace(0, 20, 21)) / mp.sqrt(2 * mp.pi)
         exact = float((a / mp.sqrt(mp.factorial(k)) / mp.mpf(2) ** (mp.mpf(k) / 2)) ** 2)
     dual = dual_series(A.tanh(), q, 40)
     assert abs(dual.series[k] - exact) <= dual.noise[k]

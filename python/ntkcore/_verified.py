@@ -39,15 +39,20 @@ def _frobenius(A: Floats) -> float:
     return _up(largest * math.sqrt(total)) + _TINY
 
 
-def lower_bound(K: Floats) -> tuple[float, float]:
-    """Return a rigorous lower bound of λ_min(K) and LAPACK's estimate of it.
+def smallest_eigenpair(K: Floats) -> tuple[float, Floats]:
+    """Return LAPACK's estimate of λ_min(K) and its eigenvector."""
+    from scipy.linalg import eigh
+
+    values, vectors = eigh(K, check_finite=False, subset_by_index=[0, 0])
+    return float(values[0]), vectors[:, 0]
+
+
+def lower_bound(K: Floats, estimate: float) -> float:
+    """Return a rigorous lower bound of λ_min(K), close to an estimate of it if that is good.
 
     ``K`` is exactly symmetric: its lower triangle counts.
     """
-    from scipy.linalg import eigvalsh
-
     n = len(K)
-    estimate = float(eigvalsh(K, check_finite=False, subset_by_index=[0, 0])[0])
     size = _frobenius(K)
     step = n * _UNIT * float(np.trace(np.abs(K))) / 16.0 + _TINY  # a factorisation loses less than its bound
     best = -size
@@ -59,7 +64,7 @@ def lower_bound(K: Floats) -> tuple[float, float]:
         if found is not None:
             best = max(best, found)
             break
-    return best, estimate
+    return best
 
 
 def _from_shift(K: Floats, shift: float, size: float) -> float | None:
@@ -85,13 +90,9 @@ def _from_shift(K: Floats, shift: float, size: float) -> float | None:
     return math.nextafter(shift - error, -math.inf)
 
 
-def upper_bound(K: Floats) -> float:
-    """Return a rigorous upper bound of λ_min(K): vᵀKv/vᵀv of LAPACK's eigenvector, rounding included."""
-    from scipy.linalg import eigh
-
+def upper_bound(K: Floats, v: Floats) -> float:
+    """Return a rigorous upper bound of λ_min(K): vᵀKv/vᵀv, rounding included, for any v."""
     n = len(K)
-    _, vectors = eigh(K, check_finite=False, subset_by_index=[0, 0])
-    v = vectors[:, 0]
     norm = float(v @ v)
     product = K @ v
     value = float(v @ product)

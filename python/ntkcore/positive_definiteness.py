@@ -224,8 +224,8 @@ def _coincident(a: Floats, b: Floats) -> Floats:
 def _judge_matrix(
     gram: Floats, error: float, degrees: Degrees | None, null: Floats, reasons: tuple[str, ...]
 ) -> PositiveDefiniteness:
-    lower, estimate = _verified.lower_bound(gram)
-    upper = _verified.upper_bound(gram)
+    estimate, vector = _verified.smallest_eigenpair(gram)
+    lower, upper = _verified.lower_bound(gram, estimate), _verified.upper_bound(gram, vector)
     of_kernel = math.nextafter(lower - error, -math.inf) if degrees is not None or error else None
     trusted = lower if of_kernel is None else of_kernel
     definite: bool | None = None
