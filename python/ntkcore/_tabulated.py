@@ -36,7 +36,7 @@ class _Table:
             coefficients[[0, -1]] *= 0.5
             size = np.abs(coefficients).max(axis=0)
             self.error = float(np.max(np.abs(coefficients[-4:]).max(axis=0) / np.where(size > 0.0, size, 1.0)))
-            if self.error < 1e-15 or count >= 128:
+            if self.error < 3e-16 or count >= 128:
                 break
             count *= 2  # the nodes in hand stay nodes
             finer = np.empty((count + 1, 2))

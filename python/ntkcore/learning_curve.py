@@ -143,7 +143,7 @@ def learning_curve(
     >>> spectrum = nk.sphere_spectrum(nk.Network(3), 10, 20)
     >>> curve = nk.learning_curve(spectrum, [0.0, 0.0, 1.0], [10, 100, 1000])  # a target of degree 2
     >>> curve.errors.round(3)
-    array([1.  , 0.9 , 0.1])
+    array([1.156, 0.302, 0.003])
     """
     if isinstance(spectrum, SphereSpectrum):
         if multiplicities is not None:

@@ -316,7 +316,7 @@ def _best(
         if all(a.family in ("expanded", "rectified_monomial", "ab_relu", "step") for a in net.activations):
             name = "table"
             kernel, left_out = tabulated_kernel(net, which, variances, slope)
-            rounding = max(left_out, 1.5e-16)  # measured on relus, where it is known
+            rounding = 7e-17 if left_out < 3e-16 else left_out  # that of relus, where it is known
         else:
             name, kernel, rounding = "engine", _zonal.engine_kernel(net, which, r, features), 4e-16
         second = _zonal.by_quadrature(kernel, features, top, rounding * net.depth * total)
