@@ -197,6 +197,15 @@ def test_points_of_other_lengths() -> None:
         ("exp", 2, 0.0, "ntk", (INF, INF)),
         (A.sin(0.0), 2, 0.0, "nngp", (-INF, -INF)),
         ("softsign", 2, 0.0, "ntk", (-INF, INF)),
+        ("sigmoid", 2, 0.0, "nngp", (0, INF)),
+        ("hard_sigmoid", 2, 0.0, "nngp", (0, INF)),
+        ("silu", 2, 0.0, "nngp", (INF, 1)),
+        ("gelu_tanh", 2, 0.0, "nngp", (INF, 1)),
+        ("softplus", 2, 0.0, "ntk", (INF, 1)),
+        ("mish", 2, 0.0, "nngp", (INF, INF)),
+        ("elu", 2, 0.0, "nngp", (INF, INF)),
+        ("relu6", 2, 0.0, "nngp", (INF, INF)),
+        ("hard_tanh", 2, 0.0, "nngp", (-INF, INF)),
     ],
 )
 def test_criterion(activation: Any, depth: int, bias: float, kernel: Any, expected: Any) -> None:
@@ -242,6 +251,26 @@ def test_series_that_never_end() -> None:
     assert _degrees.compose(both, Degrees(0, -INF)) == Degrees(0, -INF)
     assert _degrees.compose(Degrees(INF, 1), Degrees(INF, 1)) == both
     assert _degrees.compose(Degrees(3 - 1, 3), odd) == both
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda x: x + 0.3 * x**4, (4, 1)),
+        (lambda x: 2.0 * x**3, (-INF, 3)),
+        (lambda x: np.ones_like(x), (0, -INF)),
+        (lambda x: x * np.tanh(x), (INF, -INF)),
+        (lambda x: np.sin(0.01 * x) + 1.0, (0, INF)),
+        (np.arctan, (-INF, INF)),
+        (lambda x: np.exp(0.1 * x), (INF, INF)),
+    ],
+)
+def test_functions_of_users(function: Any, expected: Any) -> None:
+    """Polynomials are recognised from their values, in the even and the odd part."""
+    net = nk.Network(2, nk.Activation.from_function(function), bias_std=0.0)
+    found = nk.positive_definiteness(net, kernel="nngp").degrees
+    assert found is not None
+    assert found == expected
 
 
 def test_bad_arguments() -> None:
