@@ -1,4 +1,4 @@
-"""The parts of `sphere_spectrum`: long arithmetic, Hermite coefficients, series, tables; each against something else."""
+"""Parts of `sphere_spectrum`: long arithmetic, Hermite coefficients, series, tables, each against something else."""
 
 from __future__ import annotations
 
