@@ -16,10 +16,13 @@ from .errors import ExpansionWarning, NumericalError
 from .gaussian import Gaussian
 from .history import TrainingHistory
 from .kernel_pca import KernelPCA
+from .learning_curve import LearningCurve, learning_curve, zonal_power
 from .least_squares_flow import FlowComponents, FlowPrediction, LeastSquaresFlow
 from .limit_distribution import LimitDistribution
 from .mlp import MLP
 from .network import ErrorBound, Kernels, Network
+from .positive_definiteness import PositiveDefiniteness, positive_definiteness
+from .random_features import RandomFeatures, random_features, random_features_convergence
 from .sphere_spectrum import SphereSpectrum, circle_spectrum, sphere_spectrum
 
 __all__ = [
@@ -33,10 +36,13 @@ __all__ = [
     "Gaussian",
     "KernelPCA",
     "Kernels",
+    "LearningCurve",
     "LeastSquaresFlow",
     "LimitDistribution",
     "Network",
     "NumericalError",
+    "PositiveDefiniteness",
+    "RandomFeatures",
     "SphereSpectrum",
     "TrainingHistory",
     "__version__",
@@ -47,8 +53,13 @@ __all__ = [
     "datasets",
     "ensemble",
     "errors",
+    "learning_curve",
     "losses",
+    "positive_definiteness",
     "quadrature",
+    "random_features",
+    "random_features_convergence",
     "release_memory",
     "sphere_spectrum",
+    "zonal_power",
 ]

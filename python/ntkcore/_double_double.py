@@ -113,7 +113,7 @@ PI = DoubleDouble(3.141592653589793116, 1.224646799147353207e-16)
 
 
 def sin_versine(angle: DoubleDouble) -> tuple[DoubleDouble, DoubleDouble]:
-    """Return sin x and 1 − cos x for 0 ≤ x ≤ π: Taylor series at x/32, then sin 2x = 2 sin x cos x, ver 2x = 2 sin² x."""
+    """Return sin x and 1 − cos x for 0 ≤ x ≤ π: Taylor series at x/32, then sin 2x = 2 sin x cos x, 2 sin² x."""
     x = DoubleDouble(angle.hi / 32.0, angle.lo / 32.0)
     square = x * x
     sine, versine = _taylor(square)

@@ -60,13 +60,12 @@ def power_series(
     ``variances`` are Σ^ℓ(x, x); ``total`` is the kernel at ρ = 1; ``slope`` = σ_w² |x|²/n0 is that of Σ¹ in ρ.
     """
     low, anywhere = _run(net, kernel, variances, slope, count, noisy=False)
-    high, _ = _run(net, kernel, variances, slope, count, noisy=True)
+    noisy = any(a.family == "expanded" for a in net.activations)
+    high = _run(net, kernel, variances, slope, count, noisy=True)[0] if noisy else low
     quarter = count // 4
     last, before = float(low[-quarter:].sum()), float(low[-2 * quarter : -quarter].sum())
-    if last <= 1e-3 * before or last == 0.0:  # falls geometrically
-        missing = last
-    else:
-        missing = max(0.0, total - math.fsum(low)) + 4e-15 * total
+    falls_geometrically = last == 0.0 or last <= 1e-3 * before
+    missing = last if falls_geometrically else max(0.0, total - math.fsum(low)) + 4e-15 * total
     return PowerSeries(low, np.maximum(0.0, high - low), missing, anywhere)
 
 
@@ -174,6 +173,7 @@ def _taylor(activation: Activation, q: float, g: float, count: int) -> _Taylor:
 
 def _rectified(k: int, g: float, count: int) -> Floats:
     """Return B_m of D_k = E[u₊^k v₊^k] at unit variances: D_k' = k² D_{k−1}, and D_0 = ¼ + arcsin(ρ)/2π."""
+    from ._closed_forms import rectified_monomial
     from .network import Network
 
     series = np.zeros(count)
@@ -181,10 +181,9 @@ def _rectified(k: int, g: float, count: int) -> Floats:
     series[1:] = _inverse_root(g, count - 1) * (1.0 - g) / (2.0 * np.pi * np.arange(1, count))
     for order in range(1, k + 1):
         series[1:] = order * order * (1.0 - g) * series[:-1] / np.arange(1, count)
-        net = Network(2, Activation("rectified_monomial", (order,), "rectified_monomial", (order,)), 1.0, 0.0)
-        series[0] = net.nngp([[math.sqrt(2.0), 0.0]], [[math.sqrt(2.0) * g, math.sqrt(2.0 * (1.0 - g) * (1.0 + g))]])[
-            0, 0
-        ]
+        root = math.sqrt(2.0)  # (1/n0) Σ x_i² = 1
+        other = [[root * g, root * math.sqrt((1.0 - g) * (1.0 + g))]]
+        series[0] = Network(2, rectified_monomial(order), 1.0, 0.0).nngp([[root, 0.0]], other)[0, 0]
     return series
 
 

@@ -104,6 +104,8 @@ def convergence_figure(
     axes.plot(counts, reference, "--", color="0.3", lw=1.0, label=r"$P^{-1/2}$")
     axes.set_title(f"fitted exponent {slope[0]:.3f} ± {slope[1]:.3f}", fontsize=9.5, loc="left")
     axes.set_xscale("log")
+    axes.set_xticks(counts, [f"{c:g}" if c < 1e5 else f"{c:.0e}" for c in counts])
+    axes.set_xticks([], minor=True)
     axes.set_yscale("log")
     axes.legend(frameon=False, fontsize=9.5)
     return figure

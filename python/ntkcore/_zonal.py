@@ -1,8 +1,8 @@
 r"""Eigenvalues of zonal kernels h(x·y) on the sphere S^{d−1}, by the theorem of Funk and Hecke.
 
-λ_k = ∫ h(cos θ) P_k(cos θ) sin^{d−2}θ dθ / ∫ sin^{d−2}θ dθ, with the Gegenbauer polynomials P_k(1) = 1 of index d/2 − 1
-(d = 2: cos kθ, d = 3: Legendre). Two ways: quadrature in θ, with 31 digits where the kernel is known to as many, and from
-the power series of h, with relative accuracy.
+λ_k = ∫ h(cos θ) P_k(cos θ) sin^{d−2}θ dθ / ∫ sin^{d−2}θ dθ, with the Gegenbauer polynomials P_k(1) = 1 of index
+d/2 − 1 (d = 2: cos kθ, d = 3: Legendre). Two ways: quadrature in θ, with 31 digits where the kernel is known to as
+many, and from the power series of h, with relative accuracy.
 """
 
 from __future__ import annotations
@@ -43,17 +43,21 @@ def gegenbauer(dimension: int, max_degree: int, t: Floats) -> Floats:
     return result
 
 
-def by_quadrature(kernel: Kernel, dimension: int, max_degree: int, rounding: float) -> tuple[Floats, Floats]:
+def by_quadrature(
+    kernel: Kernel, dimension: int, max_degree: int, rounding: float, *, graded: bool = False
+) -> tuple[Floats, Floats]:
     """Return λ_0 … λ_K and estimates of their errors; ``rounding`` is the error of the kernel, absolute.
+
+    ``graded``: panels get shorter towards 0 and π, for kernels like √θ there.
 
     Twice, with panels that differ in number: the difference shows what the rule has left out.
     """
     panels = math.ceil(max_degree / 12.0 + math.sqrt(dimension) / 3.0) + 8
-    coarse, _ = _integrals(kernel, dimension, max_degree, math.ceil(0.75 * panels))
+    coarse, _ = _integrals(kernel, dimension, max_degree, math.ceil(0.75 * panels), graded)
     for _ in range(4):
-        fine, size = _integrals(kernel, dimension, max_degree, panels)
+        fine, size = _integrals(kernel, dimension, max_degree, panels, graded)
         gap = np.abs(fine - coarse)
-        if gap.max() <= max(10.0 * rounding, 1e-28 * size):
+        if gap.max() <= max(10.0 * rounding, 1e-28 * size) or bool(np.all(gap <= 5e-13 * np.abs(fine))):
             break
         coarse, panels = fine, 2 * panels
     degrees = np.arange(max_degree + 1)
@@ -63,14 +67,19 @@ def by_quadrature(kernel: Kernel, dimension: int, max_degree: int, rounding: flo
     return fine, gap + own + rounding * spread + 2.0**-52 * np.abs(fine)
 
 
-def _integrals(kernel: Kernel, dimension: int, max_degree: int, panels: int) -> tuple[Floats, float]:
+def _integrals(kernel: Kernel, dimension: int, max_degree: int, panels: int, graded: bool) -> tuple[Floats, float]:
     """Return λ_0 … λ_K, rounded to float64 from 31 digits, and ∫ |h|."""
     x, w = gauss_legendre(_NODES)
-    left = np.repeat(np.arange(panels), _NODES).astype(np.float64)
+    edges = np.arange(panels + 1) / panels
+    if graded:
+        steps = 0.15 ** np.arange(40.0, 0.0, -1.0) / panels
+        edges = np.concatenate([[0.0], steps, edges[1:-1], 1.0 - steps[-16:][::-1], [1.0]])
+    half = DoubleDouble(np.repeat(0.5 * np.diff(edges), _NODES))
+    panels = len(edges) - 1
     tiled = DoubleDouble(np.tile(x.hi, panels), np.tile(x.lo, panels))
-    theta = (tiled * 0.5 + (left + 0.5)) * PI / float(panels)
+    theta = ((tiled + 1.0) * half + DoubleDouble(np.repeat(edges[:-1], _NODES))) * PI
     sine, versine = sin_versine(theta)
-    weight = DoubleDouble(np.tile(w.hi, panels), np.tile(w.lo, panels)) * sine.power(dimension - 2)
+    weight = DoubleDouble(np.tile(w.hi, panels), np.tile(w.lo, panels)) * half * sine.power(dimension - 2)
     norm = _sum(weight)
     values = kernel(sine, versine) * weight / norm
     t = 1.0 - versine
@@ -98,8 +107,8 @@ def has_long_kernel(net: Network) -> bool:
     return all(a.family in ("ab_relu", "step") for a in net.activations)
 
 
-def long_kernel(net: Network, which: str, square: float, features: int) -> Kernel:
-    """Return Σ^L or Θ^L with 31 digits, for networks of relus and steps and |x|² = ``square``.
+def long_kernel(net: Network, which: str, radius: float, features: int) -> Kernel:
+    """Return Σ^L or Θ^L with 31 digits, for networks of relus and steps and |x| = ``radius``.
 
     The recursion as it stands: E[σσ'] = ½q[(a − b)² κ₁ + 2ab ρ], κ₁ = (sin φ + (π − φ) cos φ)/π, κ₀ = 1 − φ/π.
     """
@@ -108,7 +117,7 @@ def long_kernel(net: Network, which: str, square: float, features: int) -> Kerne
         return DoubleDouble(x) * x
 
     def evaluate(sine: DoubleDouble, versine: DoubleDouble) -> DoubleDouble:
-        gain = squared(net.weight_std[0]) * square / float(features)
+        gain = squared(net.weight_std[0]) * squared(radius) / float(features)
         bias = squared(net.bias_std[0])
         q = gain + bias
         sigma = q - gain * versine
