@@ -14,12 +14,13 @@ from .activations import Activation
 from .errors import ExpansionWarning, NumericalError
 from .gaussian import Gaussian
 from .kernel_pca import KernelPCA
-from .least_squares_flow import FlowComponents, FlowPrediction, LeastSquaresFlow
+from .least_squares_flow import EarlyStopping, FlowComponents, FlowPrediction, LeastSquaresFlow
 from .limit_distribution import LimitDistribution
 from .network import ErrorBound, Kernels, Network
 
 __all__ = [
     "Activation",
+    "EarlyStopping",
     "ErrorBound",
     "ExpansionWarning",
     "FlowComponents",
