@@ -6,13 +6,14 @@
 (4, 4)
 """
 
-from . import activations, datasets, errors, quadrature
+from . import activations, datasets, errors, losses, quadrature
 from ._buffers import release_memory
 from ._core import __version__
 from ._info import build_info
 from .activations import Activation
 from .errors import ExpansionWarning, NumericalError
 from .gaussian import Gaussian
+from .gradient_flow import GradientFlow, gradient_flow
 from .kernel_pca import KernelPCA
 from .least_squares_flow import EarlyStopping, FlowComponents, FlowPrediction, LeastSquaresFlow
 from .limit_distribution import LimitDistribution
@@ -26,6 +27,7 @@ __all__ = [
     "FlowComponents",
     "FlowPrediction",
     "Gaussian",
+    "GradientFlow",
     "KernelPCA",
     "Kernels",
     "LeastSquaresFlow",
@@ -37,6 +39,8 @@ __all__ = [
     "build_info",
     "datasets",
     "errors",
+    "gradient_flow",
+    "losses",
     "quadrature",
     "release_memory",
 ]

@@ -81,7 +81,7 @@ class ErrorsOverTime(FlowSetup):
         True
         """
         times = check.as_times(t, "t")
-        cross = self._cross(K_test, X_test)
+        cross = self._source.cross(K_test, X_test)
         if cross is None:
             check.exactly_one(K_test=None, X_test=None)
         assert cross is not None
@@ -229,7 +229,7 @@ class ErrorsOverTime(FlowSetup):
         word = check.one_of(criterion, "criterion", ("leave_one_out", "gcv", "risk"))
         held_out = {"Y_test": Y_test, "K_test": K_test, "X_test": X_test}
 
-        cross = self._cross(K_test, X_test)
+        cross = self._source.cross(K_test, X_test)
 
         def error(t: NDArray[np.float64]) -> NDArray[np.float64]:
             if word == "gcv":

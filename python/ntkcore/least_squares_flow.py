@@ -316,7 +316,7 @@ class LeastSquaresFlow(ErrorsOverTime):
         X_test: ArrayLike | None,
     ) -> FlowPrediction:
         start = check.as_function_values(f0, "f0", self._targets.shape)
-        cross = self._cross(K_test, X_test)
+        cross = self._source.cross(K_test, X_test)
         outputs = self._targets.shape[1:]
         start_test = check.as_function_values(f0_test, "f0_test", (0 if cross is None else len(cross), *outputs))
         modes = self._start(start)
