@@ -13,6 +13,7 @@ from ._info import build_info
 from .activations import Activation
 from .errors import ExpansionWarning, NumericalError
 from .gaussian import Gaussian
+from .gaussian_process import GaussianProcess, nngp_posterior, ntk_posterior
 from .gradient_flow import GradientFlow, gradient_flow
 from .kernel_pca import KernelPCA
 from .least_squares_flow import EarlyStopping, FlowComponents, FlowPrediction, LeastSquaresFlow
@@ -27,6 +28,7 @@ __all__ = [
     "FlowComponents",
     "FlowPrediction",
     "Gaussian",
+    "GaussianProcess",
     "GradientFlow",
     "KernelPCA",
     "Kernels",
@@ -41,6 +43,8 @@ __all__ = [
     "errors",
     "gradient_flow",
     "losses",
+    "nngp_posterior",
+    "ntk_posterior",
     "quadrature",
     "release_memory",
 ]

@@ -349,6 +349,17 @@ def as_percentages(value: object, name: str) -> npt.NDArray[np.float64]:
     return array
 
 
+def as_variances(value: object, name: str, size: int) -> npt.NDArray[np.float64]:
+    """Check one variance, or one for each of ``size`` samples: finite, ≥ 0; returns (N,)."""
+    array = _real_array(value, name, f"() or ({size},)").astype(np.float64, copy=False)
+    if array.shape not in ((), (size,)):
+        raise ValueError(f"{name} must be a number or have shape ({size},), got shape {array.shape}")
+    wrong = ~((array >= 0) & np.isfinite(array))
+    if wrong.any():
+        raise ValueError(f"{name} must be finite and at least 0, got {array[wrong][0]}")
+    return np.array(np.broadcast_to(array, (size,)))
+
+
 def with_kernels(value: object, name: str) -> None:
     """Check an infinitely wide network: something with the methods ``ntk`` and ``nngp``."""
     if not (callable(getattr(value, "ntk", None)) and callable(getattr(value, "nngp", None))):
