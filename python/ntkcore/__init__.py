@@ -14,10 +14,12 @@ from .activations import Activation
 from .ensembles import Ensemble, ensemble
 from .errors import ExpansionWarning, NumericalError
 from .gaussian import Gaussian
+from .gaussian_process import GaussianProcess, nngp_posterior, ntk_posterior
+from .gradient_flow import GradientFlow, gradient_flow
 from .history import TrainingHistory
 from .kernel_pca import KernelPCA
 from .learning_curve import LearningCurve, learning_curve, zonal_power
-from .least_squares_flow import FlowComponents, FlowPrediction, LeastSquaresFlow
+from .least_squares_flow import EarlyStopping, FlowComponents, FlowPrediction, LeastSquaresFlow
 from .limit_distribution import LimitDistribution
 from .mlp import MLP
 from .network import ErrorBound, Kernels, Network
@@ -28,12 +30,15 @@ from .sphere_spectrum import SphereSpectrum, circle_spectrum, sphere_spectrum
 __all__ = [
     "MLP",
     "Activation",
+    "EarlyStopping",
     "Ensemble",
     "ErrorBound",
     "ExpansionWarning",
     "FlowComponents",
     "FlowPrediction",
     "Gaussian",
+    "GaussianProcess",
+    "GradientFlow",
     "KernelPCA",
     "Kernels",
     "LearningCurve",
@@ -53,8 +58,11 @@ __all__ = [
     "datasets",
     "ensemble",
     "errors",
+    "gradient_flow",
     "learning_curve",
     "losses",
+    "nngp_posterior",
+    "ntk_posterior",
     "positive_definiteness",
     "quadrature",
     "random_features",

@@ -55,8 +55,8 @@ class CentredGram:
     def matmul(self, V: NDArray[np.float64]) -> NDArray[np.float64]:
         """Apply the operator to the columns of V, (N, k) → (M, k)."""
         if not self.center:
-            return self._multiply(V)
-        result = self._multiply(V - V.mean(axis=0))
+            return multiply(self.gram, V)
+        result = multiply(self.gram, V - V.mean(axis=0))
         result -= result.mean(axis=0)
         return result
 
@@ -68,22 +68,21 @@ class CentredGram:
             dense -= self.column_means - self.column_means.mean()
         return dense
 
-    def _row_blocks(self) -> range:
-        return range(0, len(self.gram), max(1, _BLOCK // max(1, self.gram.shape[1])))
-
-    def _multiply(self, V: NDArray[np.float64]) -> NDArray[np.float64]:
-        if self.gram.dtype == np.float64:
-            return np.asarray(self.gram @ V)
-        # float32: block by block in float64, or products would lose half the digits of V.
-        result = np.empty((len(self.gram), V.shape[1]))
-        blocks = self._row_blocks()
-        for start in blocks:
-            rows = slice(start, start + blocks.step)
-            np.matmul(self.gram[rows].astype(np.float64), V, out=result[rows])
-        return result
-
     def _column_means(self) -> NDArray[np.float64]:
         return np.asarray(self.gram.mean(axis=0, dtype=np.float64))
+
+
+def multiply(matrix: NDArray[Any], V: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Multiply a float32 or float64 matrix (M, N) by V (N, k) in float64, without a copy of its size."""
+    if matrix.dtype == np.float64:
+        return np.asarray(matrix @ V)
+    # float32: block by block in float64, or products would lose half the digits of V.
+    result = np.empty((len(matrix), V.shape[1]))
+    step = max(1, _BLOCK // max(1, matrix.shape[1]))
+    for start in range(0, len(matrix), step):
+        rows = slice(start, start + step)
+        np.matmul(matrix[rows].astype(np.float64), V, out=result[rows])
+    return result
 
 
 def leading_eigenpairs(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from . import _filters
-from ._eigen import CentredGram
+from ._eigen import multiply
 from .errors import NumericalError
 
 if TYPE_CHECKING:
@@ -123,26 +123,32 @@ class Modes:
         step = max(1, _CHUNK // (len(self) * outputs))
         return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
-    def train(
-        self, points: NDArray[np.float64], filters: Filters, start: NDArray[np.float64], cross: NDArray[Any] | None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-        """Return f_t − f_0 on the samples (T, k, N) and, for a kernel ``cross`` (M, N), at test points (T, k, M).
+    def train(self, points: NDArray[np.float64], filters: Filters, start: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return f_t − f_0 on the samples, (T, k, N), for ``start`` = Uᵀ(y − f_0), (k, N).
 
-        ``start`` is Uᵀ(y − f_0), (k, N); ``filters`` maps times, or numbers of steps, to (φ, e).
+        ``filters`` maps times, or numbers of steps, to (φ, e).
         """
-        count, k, n = len(points), len(start), len(self)
-        train = np.empty((count, k, n))
-        test = None if cross is None else np.empty((count, k, len(cross)))
-        basis = self.vectors.T
-        for rows in self.chunks(count, k):
+        k, n = start.shape
+        result = np.empty((len(points), k, n))
+        for rows in self.chunks(len(points), k):
             phi, _ = filters(points[rows])
             with np.errstate(over="ignore", invalid="ignore"):  # the caller looks
-                dual = phi[:, None] * start  # (T, k, N)
-                train[rows] = ((dual * self.values).reshape(-1, n) @ basis).reshape(-1, k, n)
-                if test is not None and cross is not None:
-                    alpha = dual.reshape(-1, n) @ basis / n
-                    test[rows] = CentredGram(cross, center=False).matmul(alpha.T).T.reshape(-1, k, len(cross))
-        return train, test
+                modes = (phi * self.values)[:, None] * start  # (T, k, N)
+                np.matmul(modes.reshape(-1, n), self.vectors.T, out=result[rows].reshape(-1, n))
+        return result
+
+    def test(
+        self, points: NDArray[np.float64], filters: Filters, start: NDArray[np.float64], cross: NDArray[Any]
+    ) -> NDArray[np.float64]:
+        """Return f_t − f_0 at test points with the kernel ``cross`` (M, N), (T, k, M); else as `train`."""
+        k, n = start.shape
+        result = np.empty((len(points), k, len(cross)))
+        for rows in self.chunks(len(points), k):
+            phi, _ = filters(points[rows])
+            with np.errstate(over="ignore", invalid="ignore"):
+                dual = (phi[:, None] * (start / n)).reshape(-1, n) @ self.vectors.T
+                result[rows] = multiply(cross, dual.T).T.reshape(-1, k, len(cross))
+        return result
 
 
 def _orthogonalise(U: NDArray[np.float64]) -> None:

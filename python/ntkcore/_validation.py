@@ -326,6 +326,20 @@ def as_times(value: object, name: str) -> npt.NDArray[np.float64]:
     return array
 
 
+def as_increasing_times(value: object, name: str) -> npt.NDArray[np.float64]:
+    """Check times at which to report: (T,) with T ≥ 1, finite, ≥ 0, not decreasing."""
+    array = as_times(value, name)
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"{name} must have shape (T,) with at least one time, got shape {array.shape}")
+    if np.isinf(array).any():
+        raise ValueError(f"{name} must be finite, got infinity")
+    falls = np.flatnonzero(np.diff(array) < 0)
+    if falls.size:
+        i = int(falls[0])
+        raise ValueError(f"{name} must be increasing, got {array[i]:g} before {array[i + 1]:g} at {name}[{i + 1}]")
+    return array
+
+
 def as_counts(value: object, name: str) -> npt.NDArray[np.float64]:
     """Check a number of steps or an array of them: integers from 0 to 2⁵³; returns them in float64, exactly."""
     array = np.asarray(value)
@@ -345,6 +359,17 @@ def as_percentages(value: object, name: str) -> npt.NDArray[np.float64]:
     if wrong.any():
         raise ValueError(f"{name} must be between 0 and 100, got {array[wrong][0]}")
     return array
+
+
+def as_variances(value: object, name: str, size: int) -> npt.NDArray[np.float64]:
+    """Check one variance, or one for each of ``size`` samples: finite, ≥ 0; returns (N,)."""
+    array = _real_array(value, name, f"() or ({size},)").astype(np.float64, copy=False)
+    if array.shape not in ((), (size,)):
+        raise ValueError(f"{name} must be a number or have shape ({size},), got shape {array.shape}")
+    wrong = ~((array >= 0) & np.isfinite(array))
+    if wrong.any():
+        raise ValueError(f"{name} must be finite and at least 0, got {array[wrong][0]}")
+    return np.array(np.broadcast_to(array, (size,)))
 
 
 def with_kernels(value: object, name: str) -> None:

@@ -10,24 +10,21 @@ so that one eigendecomposition gives every time, and with another φ every numbe
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from . import _filters
 from . import _validation as check
-from ._modes import Filters, Modes, spectrum
-from .errors import NumericalError
+from ._flow_errors import EarlyStopping, ErrorsOverTime
+from ._modes import Filters
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from ._validation import FloatArray
-    from .network import Network
 
-__all__ = ["FlowComponents", "FlowPrediction", "LeastSquaresFlow"]
-
-RidgeScale: TypeAlias = Literal["absolute", "relative"]
+__all__ = ["EarlyStopping", "FlowComponents", "FlowPrediction", "LeastSquaresFlow"]
 
 
 class FlowPrediction(NamedTuple):
@@ -53,7 +50,7 @@ class FlowComponents(NamedTuple):
     """‖Δ⁰‖_pin, of the part in the null space of K, which training leaves as it is; t.shape."""
 
 
-class LeastSquaresFlow:
+class LeastSquaresFlow(ErrorsOverTime):
     r"""Gradient flow and gradient descent of ½‖f − f*‖²_pin with a fixed kernel, at any time.
 
     Parameters
@@ -115,41 +112,6 @@ class LeastSquaresFlow:
     >>> flow.predict([0.0, 10.0, 1000.0]).train.shape
     (3, 6)
     """
-
-    def __init__(
-        self,
-        K: ArrayLike | tuple[Network, ArrayLike],
-        Y: ArrayLike,
-        *,
-        ridge: float = 0.0,
-        ridge_scale: RidgeScale = "absolute",
-        null_tolerance: float | None = None,
-        overwrite_K: bool = False,
-    ) -> None:
-        self._network: Network | None = None
-        overwrite = check.boolean(overwrite_K, "overwrite_K")
-        if isinstance(K, tuple) and len(K) == 2 and hasattr(K[0], "ntk"):
-            self._network = K[0]
-            self._samples = check.as_samples(K[1], "X")
-            gram, overwrite = self._network.ntk(self._samples), True
-        else:
-            gram = check.as_gram(K, "K")
-        self._targets = check.as_sample_values(Y, "Y", len(gram))
-        ridge = check.real(ridge, "ridge", minimum=0.0)
-        scale = check.one_of(ridge_scale, "ridge_scale", ("absolute", "relative"))
-        if null_tolerance is not None:
-            null_tolerance = check.fraction(null_tolerance, "null_tolerance")
-        self.dtype = np.result_type(gram, self._targets)
-        decomposed = spectrum(gram, null_tolerance=null_tolerance, overwrite=overwrite)
-        self.ridge = ridge * (decomposed.mean_diagonal if scale == "relative" else 1.0)
-        self.nullity = decomposed.nullity
-        self._modes = Modes(decomposed, self.ridge)
-        self._y = self._rows(self._targets)  # (k, N)
-        self._projected = self._modes.project(self._y), self._modes.project(np.ones((1, len(gram))))
-
-    def __len__(self) -> int:
-        """Return N."""
-        return len(self._modes)
 
     def __repr__(self) -> str:
         outputs = self._targets.shape[1:]
@@ -344,29 +306,6 @@ class LeastSquaresFlow:
             costs[rows] = left**2 @ power / (2 * len(self))
         return costs.reshape(times.shape)
 
-    def _rows(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        """(N,) or (N, k) → (k, N)."""
-        rows = values.reshape(len(values), -1).T
-        return np.ascontiguousarray(rows, dtype=np.float64)
-
-    def _start(self, f0: NDArray[Any]) -> NDArray[np.float64]:
-        """Uᵀ(y − f_0), (k, N)."""
-        y, one = self._projected
-        return y - float(f0) * one if f0.ndim == 0 else self._modes.project(self._y - self._rows(f0))
-
-    def _shaped(self, values: NDArray[np.float64], lead: tuple[int, ...]) -> FloatArray:
-        """(T, k, points) → lead + (points,) or (points, k), in the dtype of results."""
-        result = values.transpose(0, 2, 1).reshape(*lead, values.shape[2], *self._targets.shape[1:])
-        return np.ascontiguousarray(result, dtype=self.dtype)
-
-    def _cross(self, K_test: ArrayLike | None, X_test: ArrayLike | None) -> FloatArray | None:
-        if X_test is None:
-            return None if K_test is None else check.as_cross_gram(K_test, "K_test", len(self), finite=False)
-        check.exactly_one(K_test=K_test, X_test=X_test)
-        if self._network is None:
-            raise ValueError("X_test needs a flow made from a network, LeastSquaresFlow((net, X), Y): give K_test")
-        return self._network.ntk(X_test, self._samples)
-
     def _predict(
         self,
         points: NDArray[np.float64],
@@ -377,27 +316,19 @@ class LeastSquaresFlow:
         X_test: ArrayLike | None,
     ) -> FlowPrediction:
         start = check.as_function_values(f0, "f0", self._targets.shape)
-        cross = self._cross(K_test, X_test)
+        cross = self._source.cross(K_test, X_test)
         outputs = self._targets.shape[1:]
         start_test = check.as_function_values(f0_test, "f0_test", (0 if cross is None else len(cross), *outputs))
-        train, test = self._modes.train(points.ravel(), filters, self._start(start), cross)
+        modes = self._start(start)
+        train = self._modes.train(points.ravel(), filters, modes)
         train += start if start.ndim == 0 else self._rows(start)
-        if test is not None:
+        test = None
+        if cross is not None:
+            test = self._modes.test(points.ravel(), filters, modes, cross)
             test += start_test if start_test.ndim == 0 else self._rows(start_test)
         for values in (train, test):
             if values is not None and not np.isfinite(values.sum()):
                 self._explain(values, cross)
         return FlowPrediction(
             self._shaped(train, points.shape), None if test is None else self._shaped(test, points.shape)
-        )
-
-    def _explain(self, values: NDArray[np.float64], cross: FloatArray | None) -> None:
-        """Say why values are not finite: an entry of K_test (not looked at before: it costs as much as using it)."""
-        if np.isfinite(values).all():
-            return
-        if cross is not None:
-            check.as_cross_gram(cross, "K_test", len(self))
-        raise NumericalError(
-            "the function is too large for floating point: a learning_rate beyond max_learning_rate() diverges like "
-            "(1 - learning_rate * eigenvalue)**k; take a smaller one, or fewer steps"
         )

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import _validation as check
+from ._flow_setup import RidgeScale
 from .gaussian import Gaussian, zero_mean_samples
-from .least_squares_flow import LeastSquaresFlow, RidgeScale
+from .least_squares_flow import LeastSquaresFlow
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -174,7 +175,10 @@ class LimitDistribution:
         cross = None if points is None else self.network.ntk(points, self._samples)
         modes = self.flow._modes
         targets = np.tile(self.flow._y, (count, 1))
-        train, test = modes.train(grid, modes.flow, modes.project(targets - draws[:, :size]), cross)
-        values = train + draws[:, :size] if test is None else test + draws[:, size:]  # (T, n k, points)
+        start = modes.project(targets - draws[:, :size])
+        if cross is None:
+            values = modes.train(grid, modes.flow, start) + draws[:, :size]  # (T, n k, points)
+        else:
+            values = modes.test(grid, modes.flow, start, cross) + draws[:, size:]
         values = values.reshape(len(grid), count, outputs, -1).transpose(1, 0, 3, 2)
         return np.ascontiguousarray(values.reshape(*values.shape[:3], *shape[1:]), dtype=self.flow.dtype)
