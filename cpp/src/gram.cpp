@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <stdexcept>
 #include <type_traits>
 
@@ -32,17 +33,14 @@ void check(const Network& network, MatrixView<const T> x, const MatrixView<const
     }
 }
 
-// Samples that all have the variance of the first row of x, as many as are computed at once.
+// The layers as functions of the angle, at the variance of the first row of x.
 template <class T>
-Curve curve_of(const Network& network, MatrixView<const T> x, double tolerance, std::size_t most) {
+std::optional<Curve> curve_of(const Network& network, MatrixView<const T> x, Wanted wanted, double rounding) {
     std::vector<double> sample(x.cols);
     for (std::size_t k = 0; k < x.cols; ++k) sample[k] = static_cast<double>(x(0, k));
-    const MatrixView<const double> copies{sample.data(), kPanel, x.cols, 0, 1};
-    const Outputs<double> none;
-    Gram<double, double> nodes(network, copies, nullptr, Levels::last, none, 1);
-    return tabulate([&](const std::vector<double>& angles, double* rho, double* dot,
-                        double* theta) { nodes.at_angles(angles, rho, dot, theta); },
-                    tolerance, most);
+    const MatrixView<const double> copies{sample.data(), kColumnStep, x.cols, 0, 1};  // of a sample, computed together
+    const Pairs<double> nodes(network, copies, nullptr, Levels::last, wanted, 1);
+    return nodes.tabulated(rounding, 1024);
 }
 
 }  // namespace
@@ -53,15 +51,19 @@ bool gram(const Network& network, MatrixView<const T> x, const MatrixView<const 
     check(network, x, z, levels, out);
     if (!out.sigma_dot.empty() || !out.theta.empty()) check_slopes(network);
     if (x.rows == 0 || (z != nullptr && z->rows == 0)) return false;
-    if (report == nullptr && out.sigma.empty() && out.sigma_dot.empty() && out.theta.empty()) return false;
-    const bool wanted = !out.sigma.empty() || !out.sigma_dot.empty() || !out.theta.empty();
+    const Wanted kernels{!out.sigma.empty(), !out.sigma_dot.empty(), !out.theta.empty()};
+    const bool wanted = kernels.any();
+    if (report == nullptr && !wanted) return false;
     const std::size_t pairs = x.rows * (z == nullptr ? x.rows : z->rows);
     const bool many = levels == Levels::last && network.depth() > 1 && pairs >= (std::size_t{1} << 17) && wanted;
     const auto tabulate_layers = [&](auto& work, double tolerance, double steepest) {
-        if (!many || !work.one_dimensional()) return false;
-        const Curve curve = curve_of(network, x, tolerance, 1024);
-        if (curve.rho.empty() || curve.slope > steepest || work.cost_of(curve) > work.cost()) return false;
-        work.use(curve);
+        auto& layers = work.pairs();
+        if (!many || !layers.one_dimensional()) return false;
+        const std::optional<Curve> curve = curve_of(network, x, kernels, tolerance);
+        if (!curve || *std::max_element(curve->slope.begin(), curve->slope.end()) > steepest ||
+            layers.cost_of(*curve) > layers.cost())
+            return false;
+        layers.use(*curve);
         return true;
     };
     const auto run = [&](auto& work) {

@@ -22,7 +22,7 @@ constexpr std::size_t round_up(std::size_t n, std::size_t to) { return (n + to -
 
 // NumericalError, naming the layer and the largest variance, if its activation cannot take some variance.
 template <class T>
-void check_variances(const Layer<T>& layer, std::size_t m, const std::vector<Scaled>& q) {
+void check_variances(const Layer<T>& layer, const Activation& activation, std::size_t m, const std::vector<Scaled>& q) {
     const auto refused = [&](const Scaled& variance) { return !layer.admits(variance); };
     const auto found = std::find_if(q.begin(), q.end(), refused);
     if (found == q.end()) return;
@@ -31,7 +31,8 @@ void check_variances(const Layer<T>& layer, std::size_t m, const std::vector<Sca
     const Scaled largest = *std::max_element(q.begin(), q.end(), less);
     char text[32];
     std::snprintf(text, sizeof text, "%.6g", (refused(largest) ? largest : *found).value());
-    throw NumericalError("the activation of hidden layer " + std::to_string(m + 1) + " (" + name(layer.family()) +
+    const std::string title = activation.title.empty() ? name(activation.family) : activation.title;
+    throw NumericalError("the activation of hidden layer " + std::to_string(m + 1) + " (" + title +
                          ") has no kernel at the variance " + text +
                          ", which some sample has there: change the scale of X, weight_std or bias_std");
 }
@@ -141,7 +142,7 @@ void Samples<T>::make_layers(const Network& network, const Layers<T>& layers, st
         const Affine& affine = network.affine[m + 1];
         const Scaled weight = square(affine.weight_std);
         const Scaled bias = square(affine.bias_std);
-        check_variances(*layers[m], m, q);
+        check_variances(*layers[m], network.activation[m], m, q);
         layers[m]->prepare(q.data(), n_, threads);
         tables_.emplace_back(layers[m]->tables() * table_stride_);
         std::vector<Sensitivity> sensitivity(padded_ / kBlock);  // of each block

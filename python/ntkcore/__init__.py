@@ -14,6 +14,7 @@ from .activations import Activation
 from .errors import ExpansionWarning, NumericalError
 from .kernel_pca import KernelPCA
 from .network import ErrorBound, Kernels, Network
+from .scalar_kernel import ScalarKernel
 
 __all__ = [
     "Activation",
@@ -23,6 +24,7 @@ __all__ = [
     "Kernels",
     "Network",
     "NumericalError",
+    "ScalarKernel",
     "__version__",
     "activations",
     "build_info",

@@ -6,9 +6,10 @@ The native engine of ntkcore. Use the package ntkcore: it checks arguments, this
 from __future__ import annotations
 import collections.abc
 import numpy.typing
+import numpy.typing
 import typing
 
-__all__: list[str] = ["Network", "available_threads", "build_info", "gram", "gram_diagonal"]
+__all__: list[str] = ["Network", "ScalarKernel", "available_threads", "build_info", "gram", "gram_diagonal"]
 
 class Network:
     """
@@ -24,9 +25,36 @@ class Network:
         ],
         functions: collections.abc.Sequence[typing.Any] = [],
         rtol: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+        titles: collections.abc.Sequence[str] = [],
     ) -> None: ...
     @property
     def depth(self) -> int: ...
+
+class ScalarKernel:
+    """
+    The kernels of a network on a sphere, |x|²/n0 = mean_square.
+    """
+    def __init__(
+        self, network: Network, mean_square: typing.SupportsFloat | typing.SupportsIndex, slopes: bool
+    ) -> None: ...
+    def coefficients(self, kernel: str) -> list[float]: ...
+    def diagonal(self, kernel: str) -> float: ...
+    def evaluate(
+        self, kernel: str, angles: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]
+    ) -> numpy.typing.NDArray[numpy.float64]: ...
+    def first_angles(
+        self, angles: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]
+    ) -> numpy.typing.NDArray[numpy.float64]: ...
+    @property
+    def capped(self) -> bool: ...
+    @property
+    def degree(self) -> int: ...
+    @property
+    def error_bound(self) -> tuple[float, float, float]: ...
+    @property
+    def share(self) -> float: ...
+    @property
+    def variance(self) -> float: ...
 
 def available_threads() -> int:
     """

@@ -256,3 +256,15 @@ def as_cross_gram(value: object, name: str, size: int) -> FloatArray:
         raise ValueError(f"{name} must have shape (M, N) with N = {size} fitted samples, got shape {array.shape}")
     _finite(array, name)
     return array
+
+
+def within(value: object, name: str, low: float, high: float) -> FloatArray:
+    """Check real numbers, of any shape, between ``low`` and ``high`` but for rounding; return them clipped to it."""
+    array = _real_array(value, name, "any")
+    slack = 8 * float(np.finfo(array.dtype).eps) * max(1.0, -low, high)
+    wrong = ~((array >= low - slack) & (array <= high + slack))
+    if wrong.any():
+        first = tuple(int(i) for i in np.argwhere(wrong)[0])
+        place = f" at {name}[{', '.join(map(str, first))}]" if first else ""
+        raise ValueError(f"{name} must be between {low:.6g} and {high:.6g}, got {array[first]}{place}")
+    return np.clip(array, array.dtype.type(low), array.dtype.type(high))
