@@ -78,6 +78,8 @@ def test_mixed_activations_and_a_kernel_that_is_too_steep_to_tabulate() -> None:
     assert h.tabulated
     assert not steep.tabulated
     assert all(len(c) == 0 for c in steep.coefficients)
+    with pytest.raises(ValueError, match="this kernel is not tabulated"):
+        steep.series_variable(0.5)
     with mp.workdps(80):
         check(h, exact(mixed, 1.3, 0.2, 2.0), 2e-14)
         check(steep, exact([(-1.0, 1.0)] * 59, 1.0, 0.0, 1.0), 2e-14)
@@ -114,7 +116,7 @@ def test_every_activation_agrees_with_the_kernels_of_samples(name: str) -> None:
 def test_rho_and_angle_are_the_same_and_dtypes_and_shapes_are_kept() -> None:
     h = nk.ScalarKernel(nk.Network(3, "tanh"))
     rho = np.linspace(-1.0, 1.0, 12).reshape(3, 4)
-    for kernel in (h.sigma, h.sigma_dot, h.theta, h.first_angle):
+    for kernel in (h.sigma, h.sigma_dot, h.theta, h.first_angle, h.series_variable):
         wide, narrow = kernel(rho), kernel(rho.astype(np.float32))
         assert wide.shape == narrow.shape == (3, 4)
         assert wide.dtype == np.float64
@@ -130,9 +132,13 @@ def test_rho_and_angle_are_the_same_and_dtypes_and_shapes_are_kept() -> None:
     assert h.theta(angle=np.float32(np.pi)) == np.float32(h.theta(-1.0))  # float32 π is larger than π
 
 
-def test_the_series_is_what_is_evaluated() -> None:
-    h = nk.ScalarKernel(nk.Network(6, ["relu", "tanh", "erf", "gelu", "sin"], 1.2, 0.3), mean_square=1.7)
-    x = 2 * h.first_angle(angle=ANGLES) / np.pi - 1
+MIXED = nk.Network(6, ["relu", "tanh", "erf", "gelu", "sin"], 1.2, 0.3)
+
+
+@pytest.mark.parametrize("net", [MIXED, nk.Network(64, "relu", 2.0**0.5, 0.0)])  # the second needs a bent variable
+def test_the_series_is_what_is_evaluated(net: nk.Network) -> None:
+    h = nk.ScalarKernel(net, mean_square=1.7)
+    x = h.series_variable(angle=ANGLES)
     for name in ("sigma", "sigma_dot", "theta"):
         series, values = getattr(h.coefficients, name), getattr(h, name)(angle=ANGLES)
         assert 5 < len(series) < 100

@@ -37,6 +37,7 @@ void bind_scalar_kernel(py::module_& m) {
         .def(py::init<const Network&, double, bool>(), py::arg("network"), py::arg("mean_square"), py::arg("slopes"),
              py::call_guard<py::gil_scoped_release>())
         .def_property_readonly("variance", &ScalarKernel::variance)
+        .def_property_readonly("bend", &ScalarKernel::bend)
         .def_property_readonly("share", &ScalarKernel::share)
         .def_property_readonly("capped", &ScalarKernel::capped)
         .def_property_readonly("degree", &ScalarKernel::degree)

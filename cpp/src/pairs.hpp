@@ -40,12 +40,42 @@ Layers<T> make_layers(const Network& network, std::size_t rows, std::size_t cols
         layers.push_back(Layer<T>::make(activation));
         if (activation.family == Family::expanded) ++expansions;
     }
-    const auto n = static_cast<double>(rows);
-    const auto m = static_cast<double>(cols);
+    const auto n = static_cast<double>(rows + kColumnStep);
+    const auto m = static_cast<double>(cols + kColumnStep);
     const double bytes = std::max(kExpansionBytes, n * m * sizeof(T) / 16);
     const double per_term = static_cast<double>(expansions * sizeof(T)) * (symmetric ? n : n + m) + 8 * std::max(n, m);
     for (const auto& layer : layers) layer->limit(static_cast<std::size_t>(std::min(1e6, bytes / per_term)));
     return layers;
+}
+
+// For the rows of x, and of z if there is one; samples that are alike share the tables of one block.
+template <class T, class IO>
+Layers<T> make_layers(const Network& network, bool alike, MatrixView<const IO> x, const MatrixView<const IO>* z) {
+    const auto count = [&](const MatrixView<const IO>& of) { return alike ? std::min(of.rows, kPanel) : of.rows; };
+    return make_layers<T>(network, count(x), count(z == nullptr ? x : *z), z == nullptr);
+}
+
+[[nodiscard]] inline bool any_expanded(const Network& network) {
+    return std::any_of(network.activation.begin(), network.activation.end(),
+                       [](const Activation& activation) { return activation.family == Family::expanded; });
+}
+
+// Whether all rows have the same length, to the eye. Samples, which look closer, may think otherwise.
+template <class IO, class... More>
+bool equal_lengths(MatrixView<const IO> x, const More&... more) {
+    const auto square_sum = [](const MatrixView<const IO>& of, std::size_t i) {
+        double sum = 0.0;
+        for (std::size_t k = 0; k < of.cols; ++k) sum += static_cast<double>(of(i, k)) * static_cast<double>(of(i, k));
+        return sum;
+    };
+    const double first = square_sum(x, 0);
+    const auto all = [&](const MatrixView<const IO>& of) {
+        for (std::size_t i = 0; i < of.rows; ++i) {
+            if (!(std::fabs(square_sum(of, i) - first) <= 4 * std::numeric_limits<IO>::epsilon() * first)) return false;
+        }
+        return true;
+    };
+    return all(x) && (all(more) && ...);
 }
 
 // Row i against columns j0 … of a panel: columns [first, last) are wanted, [begin, end) computed.
@@ -81,15 +111,22 @@ class Pairs {
           Levels levels, Wanted wanted, int threads)
         : wanted_(wanted),
           symmetric_(z == nullptr),
-          layers_(make_layers<T>(network, x.rows, z == nullptr ? x.rows : z->rows, symmetric_)),
+          looks_alike_(any_expanded(network) && (z == nullptr ? equal_lengths(x) : equal_lengths(x, *z))),
+          layers_(make_layers<T>(network, looks_alike_, x, z)),
           rows_(network, layers_, x, levels, threads) {
-        if (z != nullptr) {
-            cols_storage_.emplace(network, layers_, *z, levels, threads, &rows_);
-            bool more = false;  // terms in the columns' expansions than in those of the rows
-            for (std::size_t m = 0; m < layers_.size(); ++m)
-                more = more || layers_[m]->tables() > rows_.tables_count(m);
-            if (more) rows_ = Samples<T>(network, layers_, x, levels, threads);
+        const auto make_cols = [&] {
+            if (z != nullptr) cols_storage_.emplace(network, layers_, *z, levels, threads, &rows_);
+        };
+        make_cols();
+        const bool alike = rows().alike() && cols().alike();
+        if (any_expanded(network) && alike != looks_alike_) {
+            layers_ = make_layers<T>(network, alike, x, z);
+            rows_ = Samples<T>(network, layers_, x, levels, threads);
+            make_cols();
         }
+        bool more = false;  // terms in the columns' expansions than in those of the rows
+        for (std::size_t m = 0; m < layers_.size(); ++m) more = more || layers_[m]->tables() > rows_.tables_count(m);
+        if (more) rows_ = Samples<T>(network, layers_, x, levels, threads);
         for (const auto& layer : layers_) constants_.push_back(layer->constants());
         for (std::size_t m = 0; m < layers_.size(); ++m) uniform_.push_back(uniform(m) ? 1 : 0);
         precise_ = network.depth() > kDeep;
@@ -146,7 +183,7 @@ class Pairs {
         rho_ = rounded(curve.rho);
         dot_ = rounded(curve.dot);
         theta_ = rounded(curve.theta);
-        error_ = curve.error;
+        bend_ = curve.bend;
         curve_ = true;
     }
     [[nodiscard]] bool uses_curve() const { return curve_; }
@@ -192,8 +229,8 @@ class Pairs {
     }
     [[nodiscard]] static double correlation(double u) { return std::signbit(u) ? -(1 + u) : 1 - u; }
 
-    // `input`: the rounding error of the samples and of the result.
-    [[nodiscard]] Report report(double input) const {
+    // `input`: the rounding error of the samples and of the result. `curve`: what takes the place of the layers.
+    [[nodiscard]] Report report(double input, const Curve* curve = nullptr) const {
         std::vector<Sensitivity> sensitivity;
         std::vector<double> modulus;
         Report result;
@@ -208,11 +245,11 @@ class Pairs {
         }
         const double epsilon = std::max<double>(std::numeric_limits<T>::epsilon(), input);
         result.bounds = error_bounds(sensitivity, modulus, epsilon);
-        if (curve_) {
+        if (curve != nullptr) {
             ErrorBound& last = result.bounds.back();
-            last.sigma += 4 * error_[0];
-            last.sigma_dot += 4 * error_[1];
-            last.theta += 4 * error_[2];
+            last.sigma += 4 * curve->error[0];
+            last.sigma_dot += 4 * curve->error[1];
+            last.theta += 4 * curve->error[2];
         }
         return result;
     }
@@ -262,13 +299,13 @@ class Pairs {
         for (std::size_t m = 0; m < layers_.size(); ++m) {
             tile::LayerCall<T>& call = space.calls[m];
             const bool bias = cols().r(m) != nullptr;
-            call.r = bias ? cols().r(m) + j0 : nullptr;
-            call.s = bias ? cols().s(m) + j0 : nullptr;
-            call.p = bias ? cols().p(m) + j0 : nullptr;
+            call.r = bias ? cols().r(m, j0) : nullptr;
+            call.s = bias ? cols().s(m, j0) : nullptr;
+            call.p = bias ? cols().p(m, j0) : nullptr;
             call.r_row = call.s_row = call.p_row = T(0);
             call.precise = precise_;
             call.n_tables = layers_[m]->tables();
-            call.tables = call.n_tables == 0 ? nullptr : cols().tables(m) + j0;
+            call.tables = call.n_tables == 0 ? nullptr : cols().tables(m, j0);
             call.stride = cols().stride();
             call.row_tables = nullptr;
             call.row_stride = rows().stride();
@@ -288,11 +325,11 @@ class Pairs {
         call.theta_low = row.theta_low;
         call.dot = row.dot;
         if (call.r != nullptr) {
-            call.r_row = rows().r(m)[row.i];
-            call.s_row = rows().s(m)[row.i];
-            call.p_row = rows().p(m)[row.i];
+            call.r_row = *rows().r(m, row.i);
+            call.s_row = *rows().s(m, row.i);
+            call.p_row = *rows().p(m, row.i);
         }
-        if (call.n_tables > 0) call.row_tables = rows().tables(m) + row.i;
+        if (call.n_tables > 0) call.row_tables = rows().tables(m, row.i);
         k_.layer[static_cast<std::size_t>(layers_[m]->family())](call);
     }
 
@@ -300,7 +337,7 @@ class Pairs {
     void all_layers(const Row<T>& row) const {
         k_.curve({row.begin, row.end, row.u, row.theta, row.dot, rho_.data(), theta_.data(), dot_.data(),
                   wanted_.sigma ? rho_.size() : 0, row.theta != nullptr ? theta_.size() : 0,
-                  row.dot != nullptr ? dot_.size() : 0});
+                  row.dot != nullptr ? dot_.size() : 0, !std::isinf(bend_), static_cast<T>(bend_)});
     }
 
    private:
@@ -308,7 +345,8 @@ class Pairs {
     [[nodiscard]] bool uniform(std::size_t m) const {
         const Samples<T>& like = rows();
         const auto same = [&](const Samples<T>& of, const T* table, const T* first) {
-            return table == nullptr || std::all_of(table, table + of.size(), [&](T x) { return x == *first; });
+            const std::size_t n = of.alike() ? 1 : of.size();
+            return table == nullptr || std::all_of(table, table + n, [&](T x) { return x == *first; });
         };
         for (const Samples<T>* of : {&rows(), &cols()}) {
             if (!same(*of, of->r(m), like.r(m)) || !same(*of, of->s(m), like.s(m))) return false;
@@ -330,6 +368,7 @@ class Pairs {
 
     Wanted wanted_;
     bool symmetric_;
+    bool looks_alike_;
     Layers<T> layers_;
     Samples<T> rows_;
     std::optional<Samples<T>> cols_storage_;
@@ -339,7 +378,7 @@ class Pairs {
     bool precise_ = false, compensated_ = false, one_dimensional_ = false;
     bool curve_ = false;
     std::vector<T> rho_, dot_, theta_;  // the series of the curve
-    std::array<double, 3> error_{};
+    double bend_ = 0.0;
 };
 
 }  // namespace ntkcore

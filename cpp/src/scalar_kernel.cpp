@@ -34,7 +34,7 @@ struct ScalarKernel::State {
         rest = ratio(bias, q);
         curve = pairs.tabulated(kRounding, kMost);
         if (curve) pairs.use(*curve);
-        const Report report = pairs.report(std::numeric_limits<double>::epsilon());
+        const Report report = pairs.report(std::numeric_limits<double>::epsilon(), curve ? &*curve : nullptr);
         bound = report.bounds.back();
         capped = report.capped;
         for (const std::size_t d : report.degrees) degree = std::max(degree, d);
@@ -84,6 +84,8 @@ double ScalarKernel::diagonal(Kernel kernel) const {
     }
 }
 
+double ScalarKernel::bend() const { return state_->curve ? state_->curve->bend : 0.0; }
+
 std::vector<double> ScalarKernel::coefficients(Kernel kernel) const {
     if (!state_->curve) return {};
     const Curve& curve = *state_->curve;
@@ -122,7 +124,7 @@ void ScalarKernel::evaluate(Kernel kernel, const double* angles, std::size_t n, 
                                                 : kernel == Kernel::sigma_dot ? curve.dot
                                                                               : curve.theta;
             for (std::size_t i = 0; i < first.size(); ++i) {
-                to[i] = detail::clenshaw(series, 2 * first[i] / std::numbers::pi - 1);
+                to[i] = detail::clenshaw(series, detail::bent(first[i], curve.bend));
             }
         }
         for (std::size_t i = 0; i < first.size(); ++i) to[i] *= scale;

@@ -56,8 +56,8 @@ class ScalarKernel:
     -----
     With a = σ_w² |x|²/n0 and b = σ_b² of the first affine map, q¹ = a + b and ρ¹ = (aρ + b)/q¹ = cos θ₁ is the
     correlation in the first layer: sin(θ₁/2) = √(a/q¹) sin(θ/2). In θ₁ ∈ [0, π] the kernels are analytic, without the
-    square roots that they have in ρ at ±1 (relu: κ₁ = (sin θ + (π − θ) cos θ)/π): a Chebyshev series in 2θ₁/π − 1 of
-    some tens of terms is as exact as the layers themselves, which is checked at 101 angles, both ends included.
+    square roots that they have in ρ at ±1 (relu: κ₁ = (sin θ + (π − θ) cos θ)/π): a Chebyshev series of some tens of
+    terms (`coefficients`) is as exact as the layers themselves, which is checked at 101 angles, both ends included.
     Kernels that are too steep for that (of deep networks in the chaotic phase, which jump at θ = 0) are computed layer
     by layer.
 
@@ -160,7 +160,7 @@ class ScalarKernel:
 
     @property
     def coefficients(self) -> Kernels:
-        """The Chebyshev coefficients c of the three kernels, h = Σ_k c_k T_k(2θ₁/π − 1) with θ₁ of `first_angle`.
+        """The Chebyshev coefficients a of the three kernels: h = Σ_k a_k T_k(x) with x of `series_variable`.
 
         Arrays (sigma, sigma_dot, theta) of different lengths: empty if the kernel is not tabulated, or does not exist.
 
@@ -169,13 +169,35 @@ class ScalarKernel:
         >>> import numpy as np
         >>> import ntkcore as nk
         >>> h = nk.ScalarKernel(nk.Network(depth=3))
-        >>> x = 2 * h.first_angle(0.3) / np.pi - 1
-        >>> bool(np.isclose(np.polynomial.chebyshev.chebval(x, h.coefficients.theta), h.theta(0.3), rtol=1e-14))
+        >>> series = np.polynomial.chebyshev.chebval(h.series_variable(0.3), h.coefficients.theta)
+        >>> bool(np.isclose(series, h.theta(0.3), rtol=1e-14))
         True
         """
         names = ("sigma", "sigma_dot", "theta") if self.differentiable else ("sigma",)
         found = [np.array(self._native.coefficients(name)) for name in names]
         return Kernels(*found, *(np.empty(0) for _ in range(3 - len(found))))
+
+    def series_variable(self, rho: npt.ArrayLike | None = None, *, angle: npt.ArrayLike | None = None) -> FloatArray:
+        """Return x = 2(1 + c)τ/(τ + c) − 1 with τ = θ₁/π, in which the series of `coefficients` are.
+
+        c was chosen for short series: ∞ (x = 2τ − 1) unless the kernels are steep near θ = 0, as in deep networks.
+        Parameters and errors are those of `sigma`; ValueError too if the kernel is not tabulated.
+
+        Examples
+        --------
+        >>> import ntkcore as nk
+        >>> nk.ScalarKernel(nk.Network(depth=3)).series_variable(1.0)
+        np.float64(-1.0)
+        """
+        if not self.tabulated:
+            raise ValueError("this kernel is not tabulated: it has no series")
+        c = self._native.bend
+
+        def variable(angles: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+            tau = self._native.first_angles(angles) / np.pi
+            return np.asarray(2 * tau - 1 if np.isinf(c) else 2 * ((1 + c) * tau / (tau + c)) - 1)
+
+        return self._mapped(variable, rho, angle)
 
     def first_angle(self, rho: npt.ArrayLike | None = None, *, angle: npt.ArrayLike | None = None) -> FloatArray:
         """Return θ₁ = arccos ρ¹, the angle in the first layer, where the inputs are at angle θ.

@@ -24,9 +24,11 @@ class ScalarKernel {
     [[nodiscard]] double share() const;
     // K(0): of one point with itself.
     [[nodiscard]] double diagonal(Kernel kernel) const;
-    // c_0, c_1, …: K = Σ_k c_k T_k(2θ₁/π − 1), θ₁ = arccos ρ¹. Empty if no series of reasonable length is exact to
-    // rounding errors (kernels that jump at θ = 0); then every value is computed layer by layer.
+    // a_0, a_1, …: K = Σ_k a_k T_k(x), x = 2(1 + c)τ/(τ + c) − 1, τ = θ₁/π, cos θ₁ = ρ¹, with c = bend() (∞: x = 2τ −
+    // 1). Empty if no series of reasonable length is exact to rounding errors (kernels that jump at θ = 0); then every
+    // value is computed layer by layer.
     [[nodiscard]] std::vector<double> coefficients(Kernel kernel) const;
+    [[nodiscard]] double bend() const;
     // Of |error|/K(0).
     [[nodiscard]] const ErrorBound& error_bound() const;
     // An expansion was cut short.
