@@ -132,6 +132,15 @@ def test_rho_and_angle_are_the_same_and_dtypes_and_shapes_are_kept() -> None:
     assert h.theta(angle=np.float32(np.pi)) == np.float32(h.theta(-1.0))  # float32 π is larger than π
 
 
+@pytest.mark.filterwarnings("ignore::ntkcore.ExpansionWarning")
+@pytest.mark.parametrize("name", ["relu", "tanh", "hard_tanh"])
+def test_of_one_point_with_itself_it_is_the_diagonal(name: str) -> None:
+    net = nk.Network(3, name, 1.2, 0.3)
+    h = nk.ScalarKernel(net, mean_square=2.25)
+    for got, want in zip((h.sigma(1.0), h.sigma_dot(1.0), h.theta(angle=0.0)), net.kernels([[1.5]]), strict=True):
+        assert got == want[0, 0]
+
+
 MIXED = nk.Network(6, ["relu", "tanh", "erf", "gelu", "sin"], 1.2, 0.3)
 
 

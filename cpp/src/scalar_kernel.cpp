@@ -109,6 +109,7 @@ void ScalarKernel::first_angles(const double* angles, std::size_t n, double* res
 void ScalarKernel::evaluate(Kernel kernel, const double* angles, std::size_t n, double* result) const {
     if (kernel != Kernel::sigma && !state_->wanted.theta) throw std::invalid_argument("only Σ was asked for");
     const double scale = state_->scale(kernel);
+    const double own = diagonal(kernel);
     std::vector<double> first(std::min(n, std::size_t{16} * kPanel));
     RowSpace<double> space(1, state_->layers);
     for (std::size_t done = 0; done < n; done += first.size()) {
@@ -127,7 +128,7 @@ void ScalarKernel::evaluate(Kernel kernel, const double* angles, std::size_t n, 
                 to[i] = detail::clenshaw(series, detail::bent(first[i], curve.bend));
             }
         }
-        for (std::size_t i = 0; i < first.size(); ++i) to[i] *= scale;
+        for (std::size_t i = 0; i < first.size(); ++i) to[i] = first[i] == 0.0 ? own : to[i] * scale;
     }
 }
 

@@ -76,9 +76,10 @@ def _parser() -> argparse.ArgumentParser:
     reproduce.add_argument("--threads", type=int, metavar="T", help="default: all available cores")
     reproduce.set_defaults(run=_reproduce)
 
-    from . import _cli_gram
+    from . import _cli_activations, _cli_gram
 
     _cli_gram.add_parser(commands)
+    _cli_activations.add_parser(commands)
 
     info = commands.add_parser(
         "info",

@@ -37,7 +37,7 @@ class ScalarKernel {
 
     // θ₁ = arccos ρ¹ of n angles between inputs, in [0, π]; no digit is lost near 0 and π.
     void first_angles(const double* angles, std::size_t n, double* result) const;
-    // The kernel at n angles between inputs.
+    // The kernel at n angles between inputs; at 0 the diagonal, which knows no truncation.
     void evaluate(Kernel kernel, const double* angles, std::size_t n, double* result) const;
 
    private:
