@@ -35,7 +35,7 @@ def test_the_command_writes_the_page_and_the_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("matplotlib")
-    some = _activation_page._shown()[:6]  # the layout of all takes seconds
+    some = _activation_page._shown()[3:6]  # the layout of all takes seconds
     monkeypatch.setattr(_activation_page, "_shown", lambda: some)
     out = tmp_path / "new" / "folder"
     assert cli.main(["activations", "--out", str(out)]) == 0
