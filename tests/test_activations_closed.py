@@ -382,7 +382,7 @@ def test_theta_of_a_discontinuous_activation_is_refused(name: str) -> None:
 
 def test_a_gaussian_beyond_its_domain_is_refused() -> None:
     X = np.array([[1.0, 1.0], [2.0, 0.0], [0.5, 0.5]])
-    with pytest.raises(nk.NumericalError, match=r"hidden layer 1 \(gaussian\) has no kernel at the variance 2"):
+    with pytest.raises(nk.NumericalError, match=r"layer 1 \(gaussian\(1, 0\.2\)\) has no kernel at the variance 2"):
         nk.Network(2, act.gaussian(1.0, 0.2), bias_std=0.0).ntk(X)
     assert np.isfinite(nk.Network(2, act.gaussian(1.0, 0.1), bias_std=0.0).ntk(X)).all()
     with pytest.raises(nk.NumericalError, match="hidden layer 2"):

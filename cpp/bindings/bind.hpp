@@ -8,5 +8,6 @@ namespace ntkcore::python {
 void bind_build_info(pybind11::module_& m);
 void bind_gram(pybind11::module_& m);
 void bind_mlp(pybind11::module_& m);
+void bind_scalar_kernel(pybind11::module_& m);
 
 }  // namespace ntkcore::python

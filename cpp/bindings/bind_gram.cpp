@@ -51,23 +51,26 @@ bool diagonal_of(const Network& network, const py::array& x, const py::object& s
 
 void bind_gram(py::module_& m) {
     py::class_<Network>(m, "Network", "Affine maps (weight_std, bias_std) and activations (family, parameters).")
-        .def(py::init([](const std::vector<std::pair<double, double>>& affine,
-                         const std::vector<std::pair<std::string, std::vector<double>>>& activations,
-                         const std::vector<py::object>& functions, double rtol) {
-                 Network network;
-                 for (const auto& [weight_std, bias_std] : affine) network.affine.push_back({weight_std, bias_std});
-                 for (const auto& [name, parameters] : activations) {
-                     const std::size_t layer = network.activation.size();
-                     network.activation.push_back({family(name), parameters, nullptr});
-                     if (layer >= functions.size() || functions[layer].is_none()) continue;
-                     // of an expansion the parameters are the breakpoints
-                     network.activation.back().expandable =
-                         std::make_shared<const Expandable>(Expandable{function(functions[layer]), parameters, rtol});
-                 }
-                 network.validate();
-                 return network;
-             }),
-             py::arg("affine"), py::arg("activations"), py::arg("functions") = py::list(), py::arg("rtol") = 0.0)
+        .def(
+            py::init([](const std::vector<std::pair<double, double>>& affine,
+                        const std::vector<std::pair<std::string, std::vector<double>>>& activations,
+                        const std::vector<py::object>& functions, double rtol, const std::vector<std::string>& titles) {
+                Network network;
+                for (const auto& [weight_std, bias_std] : affine) network.affine.push_back({weight_std, bias_std});
+                for (const auto& [name, parameters] : activations) {
+                    const std::size_t layer = network.activation.size();
+                    network.activation.push_back(
+                        {family(name), parameters, nullptr, layer < titles.size() ? titles[layer] : ""});
+                    if (layer >= functions.size() || functions[layer].is_none()) continue;
+                    // of an expansion the parameters are the breakpoints
+                    network.activation.back().expandable =
+                        std::make_shared<const Expandable>(Expandable{function(functions[layer]), parameters, rtol});
+                }
+                network.validate();
+                return network;
+            }),
+            py::arg("affine"), py::arg("activations"), py::arg("functions") = py::list(), py::arg("rtol") = 0.0,
+            py::arg("titles") = py::list())
         .def_property_readonly("depth", &Network::depth);
 
     m.def(

@@ -19,4 +19,5 @@ PYBIND11_MODULE(_core, m) {
     ntkcore::python::bind_build_info(m);
     ntkcore::python::bind_gram(m);
     ntkcore::python::bind_mlp(m);
+    ntkcore::python::bind_scalar_kernel(m);
 }

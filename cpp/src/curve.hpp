@@ -1,24 +1,34 @@
 // Kernels of one angle. If all samples have the same variance (points of a sphere, standardised rows), or if nothing in
 // the network depends on it (homogeneous activations, no bias), ρ, D̂ and Θ/√(qq') behind all layers are functions of
 // the angle θ = arccos ρ¹, and analytic on [0, π]: θ takes away the square-root singularities that they have in ρ at
-// ±1. So they are tabulated once as Chebyshev series, whose length hardly grows with the depth.
+// ±1. So they are tabulated once as Chebyshev series, whose length hardly grows with the depth: in
+//   x = 2(1 + c)τ/(τ + c) − 1,  τ = θ/π.
+// c = ∞ means x = 2τ − 1. Kernels of deep networks are steep near θ = 0; those of critical ones are nearly functions of
+// 1/(1/θ + L/3π), which a c of that size makes smooth (each relu layer adds 1/3π to 1/θ).
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <functional>
+#include <limits>
 #include <numbers>
+#include <optional>
+#include <utility>
 #include <vector>
 
 namespace ntkcore {
 
 struct Curve {
-    std::vector<double> rho, dot, theta;  // coefficients of T_k(2θ/π − 1); empty where not wanted
-    double error = 0.0;                   // the largest deviation found at the check points, relative to the maximum
-    double slope = 0.0;                   // the largest change per radian between check points, relative to the maximum
+    std::vector<double> rho, dot, theta;                    // coefficients of T_k(x); empty where not wanted
+    double bend = std::numeric_limits<double>::infinity();  // c
+    // Of each, relative to its maximum: the largest deviation found at the check points, and the largest change per
+    // radian between them.
+    std::array<double, 3> error{}, slope{};
+    [[nodiscard]] std::size_t terms() const { return rho.size() + dot.size() + theta.size(); }
 };
 
-// f(angles, rho, dot, theta) writes the three functions at the given angles.
+// f(angles, rho, dot, theta) writes the three functions at the given angles; a null one is not wanted.
 using AtAngles = std::function<void(const std::vector<double>&, double*, double*, double*)>;
 
 namespace detail {
@@ -45,6 +55,16 @@ inline std::vector<double> chebyshev(const std::vector<double>& y, double tolera
     return c;
 }
 
+// x of an angle, and the angle of an x.
+inline double bent(double angle, double bend) {
+    const double tau = angle / std::numbers::pi;
+    return std::isinf(bend) ? 2 * tau - 1 : 2 * ((1 + bend) * tau / (tau + bend)) - 1;
+}
+inline double unbent(double x, double bend) {
+    const double s = 0.5 * (1 + x);
+    return std::numbers::pi * (std::isinf(bend) ? s : bend * s / (1 + bend - s));
+}
+
 inline double clenshaw(const std::vector<double>& c, double x) {
     double sum = 0.0, later = 0.0;
     for (std::size_t k = c.size(); k-- > 1;) {
@@ -57,47 +77,65 @@ inline double clenshaw(const std::vector<double>& c, double x) {
 
 }  // namespace detail
 
-// The shortest series that reach the tolerance, relative to the maximum of each function; no series (rho, dot and theta
-// empty) if `most` terms are not enough.
-[[nodiscard]] inline Curve tabulate(const AtAngles& f, double tolerance, std::size_t most) {
+// The shortest series of the functions that reach their tolerances, relative to the maximum of each (0: not wanted);
+// none if `most` terms are not enough.
+[[nodiscard]] inline std::optional<Curve> tabulate(const AtAngles& f, const std::array<double, 3>& tolerance,
+                                                   std::size_t most) {
     std::vector<double> checks(101);  // between the nodes, and at both ends
     for (std::size_t i = 0; i < checks.size(); ++i) {
         const double t = static_cast<double>(i) / 100.0;
         checks[i] = std::numbers::pi * t * t;  // denser where the samples are close
     }
-    std::vector<double> exact(3 * checks.size());
-    f(checks, exact.data(), exact.data() + checks.size(), exact.data() + 2 * checks.size());
-    for (std::size_t n = 32; n <= most; n *= 2) {
+    // The functions at some angles.
+    const auto values_at = [&](const std::vector<double>& angles, std::vector<double>(&values)[3]) {
+        for (std::size_t s = 0; s < 3; ++s) values[s].resize(tolerance[s] > 0 ? angles.size() : 0);
+        const auto to = [&](std::size_t s) { return tolerance[s] > 0 ? values[s].data() : nullptr; };
+        f(angles, to(0), to(1), to(2));
+    };
+    std::vector<double> exact[3], values[3];
+    values_at(checks, exact);
+    // The interpolants at n nodes; none if they do not reach the tolerances.
+    const auto interpolate = [&](std::size_t n, double bend) -> std::optional<Curve> {
         std::vector<double> angles(n);
         for (std::size_t j = 0; j < n; ++j) {
             const double x = std::cos(std::numbers::pi * (static_cast<double>(j) + 0.5) / static_cast<double>(n));
-            angles[j] = 0.5 * std::numbers::pi * (1 + x);
+            angles[j] = detail::unbent(x, bend);
         }
-        std::vector<double> values[3] = {std::vector<double>(n), std::vector<double>(n), std::vector<double>(n)};
-        f(angles, values[0].data(), values[1].data(), values[2].data());
+        values_at(angles, values);
         Curve curve;
+        curve.bend = bend;
         std::vector<double>* series[3] = {&curve.rho, &curve.dot, &curve.theta};
-        bool reached = true;
-        for (std::size_t s = 0; s < 3 && reached; ++s) {
-            *series[s] = detail::chebyshev(values[s], tolerance);
-            reached = 4 * series[s]->size() <= 3 * n;  // else the cut part says nothing about what is missing
+        for (std::size_t s = 0; s < 3; ++s) {
+            if (tolerance[s] == 0) continue;
+            *series[s] = detail::chebyshev(values[s], tolerance[s]);
+            if (4 * series[s]->size() > 3 * n) return std::nullopt;  // the cut part says nothing about what is missing
             double size = 0.0, gap = 0.0;
             for (std::size_t i = 0; i < checks.size(); ++i) {
-                const double value = exact[s * checks.size() + i];
-                size = std::fmax(size, std::fabs(value));
-                gap = std::fmax(gap,
-                                std::fabs(detail::clenshaw(*series[s], 2 * checks[i] / std::numbers::pi - 1) - value));
+                const double at = detail::bent(checks[i], bend);
+                size = std::fmax(size, std::fabs(exact[s][i]));
+                gap = std::fmax(gap, std::fabs(detail::clenshaw(*series[s], at) - exact[s][i]));
             }
-            reached = reached && gap <= 3 * tolerance * size;
-            if (size > 0) curve.error = std::fmax(curve.error, gap / size);
+            if (!(gap <= 3 * tolerance[s] * size)) return std::nullopt;
+            if (size > 0) curve.error[s] = gap / size;
             for (std::size_t i = 1; i < checks.size() && size > 0; ++i) {
-                const double* at = exact.data() + s * checks.size() + i;
-                curve.slope = std::fmax(curve.slope, std::fabs(at[0] - at[-1]) / (size * (checks[i] - checks[i - 1])));
+                const double change = std::fabs(exact[s][i] - exact[s][i - 1]);
+                curve.slope[s] = std::fmax(curve.slope[s], change / (size * (checks[i] - checks[i - 1])));
             }
         }
-        if (reached) return curve;
+        return curve;
+    };
+    constexpr double kStraight = std::numeric_limits<double>::infinity();
+    for (std::size_t n = 32; n <= most; n *= 2) {
+        std::optional<Curve> shortest = interpolate(n, kStraight);
+        if (n > 32) {
+            for (const double bend : {1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001}) {
+                std::optional<Curve> other = interpolate(n, bend);
+                if (other && (!shortest || other->terms() < shortest->terms())) shortest = std::move(other);
+            }
+        }
+        if (shortest) return shortest;
     }
-    return {};
+    return std::nullopt;
 }
 
 }  // namespace ntkcore

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <stdexcept>
 #include <type_traits>
 
@@ -32,17 +33,29 @@ void check(const Network& network, MatrixView<const T> x, const MatrixView<const
     }
 }
 
-// Samples that all have the variance of the first row of x, as many as are computed at once.
+// The layers as functions of the angle, and how exact they are in arithmetic with errors ε.
+struct Tabulated {
+    Curve curve;
+    Report report;
+};
 template <class T>
-Curve curve_of(const Network& network, MatrixView<const T> x, double tolerance, std::size_t most) {
+std::optional<Tabulated> tabulate_layers(const Pairs<T>& pairs, double rounding, double epsilon) {
+    const std::optional<Curve> curve = pairs.tabulated(rounding, 1024);
+    if (!curve) return std::nullopt;
+    return Tabulated{*curve, pairs.report(epsilon, &*curve)};
+}
+// At the variance of the first row of x, in double.
+template <class T, class IO>
+std::optional<Tabulated> tabulate_layers(const Network& network, const Pairs<T>& pairs, MatrixView<const IO> x,
+                                         double rounding, double epsilon) {
+    if constexpr (std::is_same_v<T, double>) {
+        if (pairs.rows().alike() && pairs.cols().alike()) return tabulate_layers(pairs, rounding, epsilon);
+    }
     std::vector<double> sample(x.cols);
     for (std::size_t k = 0; k < x.cols; ++k) sample[k] = static_cast<double>(x(0, k));
-    const MatrixView<const double> copies{sample.data(), kPanel, x.cols, 0, 1};
-    const Outputs<double> none;
-    Gram<double, double> nodes(network, copies, nullptr, Levels::last, none, 1);
-    return tabulate([&](const std::vector<double>& angles, double* rho, double* dot,
-                        double* theta) { nodes.at_angles(angles, rho, dot, theta); },
-                    tolerance, most);
+    const MatrixView<const double> copies{sample.data(), kColumnStep, x.cols, 0, 1};  // computed together
+    const Pairs<double> nodes(network, copies, nullptr, Levels::last, pairs.wanted(), 1);
+    return tabulate_layers(nodes, rounding, epsilon);
 }
 
 }  // namespace
@@ -53,33 +66,43 @@ bool gram(const Network& network, MatrixView<const T> x, const MatrixView<const 
     check(network, x, z, levels, out);
     if (!out.sigma_dot.empty() || !out.theta.empty()) check_slopes(network);
     if (x.rows == 0 || (z != nullptr && z->rows == 0)) return false;
-    if (report == nullptr && out.sigma.empty() && out.sigma_dot.empty() && out.theta.empty()) return false;
-    const bool wanted = !out.sigma.empty() || !out.sigma_dot.empty() || !out.theta.empty();
+    const Wanted kernels{!out.sigma.empty(), !out.sigma_dot.empty(), !out.theta.empty()};
+    const bool wanted = kernels.any();
+    if (report == nullptr && !wanted) return false;
     const std::size_t pairs = x.rows * (z == nullptr ? x.rows : z->rows);
     const bool many = levels == Levels::last && network.depth() > 1 && pairs >= (std::size_t{1} << 17) && wanted;
-    const auto tabulate_layers = [&](auto& work, double tolerance, double steepest) {
-        if (!many || !work.one_dimensional()) return false;
-        const Curve curve = curve_of(network, x, tolerance, 1024);
-        if (curve.rho.empty() || curve.slope > steepest || work.cost_of(curve) > work.cost()) return false;
-        work.use(curve);
+    std::optional<Tabulated> table;
+    const auto with_table = [&](auto& work, double tolerance, double epsilon, double steepest) {
+        auto& layers = work.pairs();
+        if (!many || !layers.one_dimensional()) return false;
+        table = tabulate_layers(network, layers, x, tolerance, epsilon);
+        if (!table) return false;
+        const Curve& curve = table->curve;
+        if (*std::max_element(curve.slope.begin(), curve.slope.end()) > steepest ||
+            layers.cost_of(curve) > layers.cost()) {
+            table.reset();
+            return false;
+        }
+        layers.use(curve);
         return true;
     };
     const auto run = [&](auto& work) {
-        if (report != nullptr) *report = work.report();
+        if (report != nullptr) *report = table ? table->report : work.report();
         return wanted && work.run(threads, poll);
     };
     constexpr double kFloat = 5e-8, kDouble = 2e-15;  // tolerances
+    constexpr double kEpsilon = std::numeric_limits<T>::epsilon();
     const bool deep = network.depth() > kDeep;
     if constexpr (std::is_same_v<T, float>) {
         // Deep networks go in double, lest rounding errors add up over the layers, unless they are tabulated and not so
         // steep that the rounding error of the angle itself shows.
         if (!deep || many) {
             Gram<float, float> work(network, x, z, levels, out, threads);
-            if (tabulate_layers(work, kFloat, deep ? 4.0 : 100.0) || !deep) return run(work);
+            if (with_table(work, kFloat, kEpsilon, deep ? 4.0 : 100.0) || !deep) return run(work);
         }
     }
     Gram<double, T> work(network, x, z, levels, out, threads);
-    tabulate_layers(work, kDouble, std::numeric_limits<double>::infinity());
+    with_table(work, kDouble, kEpsilon, std::numeric_limits<double>::infinity());
     return run(work);
 }
 

@@ -1,5 +1,6 @@
 #include "ntkcore/layer.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "layers/ab_relu.hpp"
@@ -49,6 +50,20 @@ const char* name(Family family) {
         if (family == entry.family) return entry.name;
     }
     return "unknown";
+}
+
+bool homogeneous(const Activation& activation) {
+    switch (activation.family) {
+        case Family::ab_relu:
+        case Family::rectified_monomial:
+        case Family::step:
+            return true;
+        case Family::mehler:  // a monomial
+            return std::count_if(activation.parameters.begin(), activation.parameters.end(),
+                                 [](double c) { return c != 0.0; }) <= 1;
+        default:
+            return false;
+    }
 }
 
 template <class T>

@@ -22,7 +22,7 @@ constexpr std::size_t round_up(std::size_t n, std::size_t to) { return (n + to -
 
 // NumericalError, naming the layer and the largest variance, if its activation cannot take some variance.
 template <class T>
-void check_variances(const Layer<T>& layer, std::size_t m, const std::vector<Scaled>& q) {
+void check_variances(const Layer<T>& layer, const Activation& activation, std::size_t m, const std::vector<Scaled>& q) {
     const auto refused = [&](const Scaled& variance) { return !layer.admits(variance); };
     const auto found = std::find_if(q.begin(), q.end(), refused);
     if (found == q.end()) return;
@@ -31,7 +31,8 @@ void check_variances(const Layer<T>& layer, std::size_t m, const std::vector<Sca
     const Scaled largest = *std::max_element(q.begin(), q.end(), less);
     char text[32];
     std::snprintf(text, sizeof text, "%.6g", (refused(largest) ? largest : *found).value());
-    throw NumericalError("the activation of hidden layer " + std::to_string(m + 1) + " (" + name(layer.family()) +
+    const std::string title = activation.title.empty() ? name(activation.family) : activation.title;
+    throw NumericalError("the activation of hidden layer " + std::to_string(m + 1) + " (" + title +
                          ") has no kernel at the variance " + text +
                          ", which some sample has there: change the scale of X, weight_std or bias_std");
 }
@@ -60,7 +61,7 @@ template <class T>
 template <class In>
 Samples<T>::Samples(const Network& network, const Layers<T>& layers, MatrixView<const In> x, Levels levels, int threads,
                     const Samples* like)
-    : n_(x.rows), padded_(round_up(x.rows, kBlock)), table_stride_(padded_ + kTableSkew) {
+    : n_(x.rows), padded_(round_up(x.rows, kBlock)) {
     const Affine& first = network.affine.front();
     features_ = x.cols + (first.bias_std != 0.0 ? 1 : 0);
     zero_input_.assign(n_, 0);
@@ -114,20 +115,33 @@ Samples<T>::Samples(const Network& network, const Layers<T>& layers, MatrixView<
 }
 
 // All samples through all layers: the tables of the activations and of the affine maps behind them, and the diagonal.
+// Samples that are all alike are worked out once: their tables hold one block.
 template <class T>
 void Samples<T>::make_layers(const Network& network, const Layers<T>& layers, std::vector<Scaled> q, Levels levels,
                              int threads) {
     const std::size_t depth = network.depth();
-    std::vector<double> theta(n_, 1.0);  // Θ/q; Θ¹ = Σ¹
-    std::vector<Scaled> dot(n_), dot_scale(n_);
-    std::vector<double> mean_slope(n_, 0.0);
-    std::vector<char> degenerate(n_, 0);
+    const std::size_t count = alike() ? 1 : n_;
+    const std::size_t padded = alike() ? std::min(kBlock, round_up(n_, tile::kColumnStep)) : padded_;
+    table_stride_ = padded + kTableSkew;
+    q.resize(count);
+    std::vector<double> theta(count, 1.0);  // Θ/q; Θ¹ = Σ¹
+    std::vector<Scaled> dot(count), dot_scale(count);
+    std::vector<double> mean_slope(count, 0.0);
+    std::vector<char> degenerate(count, 0);
     const auto keep = [&] {
         Scale<T> scale{std::vector<Scaled>(n_), Aligned<T>(padded_)};
-        Scale<T> dots{dot_scale, Aligned<T>(padded_)};
+        Scale<T> dots{std::vector<Scaled>(n_), Aligned<T>(padded_)};
         for (std::size_t i = 0; i < n_; ++i) {
+            if (alike() && i > 0) {
+                scale.exact[i] = scale.exact[0];
+                scale.rounded[i] = scale.rounded[0];
+                dots.exact[i] = dots.exact[0];
+                dots.rounded[i] = dots.rounded[0];
+                continue;
+            }
             scale.exact[i] = sqrt(q[i]);
             scale.rounded[i] = saturate<T>(scale.exact[i]);
+            dots.exact[i] = dot_scale[i];
             dots.rounded[i] = saturate<T>(dot_scale[i]);
         }
         scale_.push_back(std::move(scale));
@@ -141,42 +155,28 @@ void Samples<T>::make_layers(const Network& network, const Layers<T>& layers, st
         const Affine& affine = network.affine[m + 1];
         const Scaled weight = square(affine.weight_std);
         const Scaled bias = square(affine.bias_std);
-        check_variances(*layers[m], m, q);
-        layers[m]->prepare(q.data(), n_, threads);
+        check_variances(*layers[m], network.activation[m], m, q);
+        layers[m]->prepare(q.data(), count, threads);
         tables_.emplace_back(layers[m]->tables() * table_stride_);
-        std::vector<Sensitivity> sensitivity(padded_ / kBlock);  // of each block
-        bias_.emplace_back(bias.zero() ? 0 : 3 * padded_);
+        const std::size_t blocks = round_up(padded, kBlock) / kBlock;
+        std::vector<Sensitivity> sensitivity(blocks);
+        bias_.emplace_back(bias.zero() ? 0 : 3 * padded);
+        bias_stride_ = padded;
         T* const r = bias.zero() ? nullptr : bias_.back().data();
-        parallel_for(padded_ / kBlock, threads, [&](std::size_t block, int, Work&) {
+        parallel_for(blocks, threads, [&](std::size_t block, int, Work&) {
             const std::size_t i0 = block * kBlock;
-            const std::size_t i1 = std::min(n_, i0 + kBlock);
+            const std::size_t i1 = std::min(count, i0 + kBlock);
             Moments moments[kBlock];
-            // Samples that are all alike are worked out once a block.
-            const bool alike = !common_.zero();
             T* const first = tables_.back().data() + i0;
-            layers[m]->tabulate(q.data() + i0, alike ? std::min<std::size_t>(1, i1 - i0) : i1 - i0, first,
-                                table_stride_, moments);
+            layers[m]->tabulate(q.data() + i0, i1 - i0, first, table_stride_, moments);
             for (std::size_t i = i0; i < i1; ++i) {
-                if (alike && i > i0) {
-                    for (std::size_t t = 0; t < layers[m]->tables(); ++t) {
-                        first[t * table_stride_ + (i - i0)] = first[t * table_stride_];
-                    }
-                    for (std::size_t t = 0; r != nullptr && t < 3; ++t) r[t * padded_ + i] = r[t * padded_ + i0];
-                    dot[i] = dot[i0];
-                    theta[i] = theta[i0];
-                    degenerate[i] = degenerate[i0];
-                    dot_scale[i] = dot_scale[i0];
-                    mean_slope[i] = mean_slope[i0];
-                    q[i] = q[i0];
-                    continue;
-                }
                 const Moments& of = moments[i - i0];
                 const Scaled a = weight * of.square;
                 const Scaled next = a + bias;  // q⁺ = A + σ_b²
                 if (r != nullptr) {
                     r[i] = static_cast<T>(std::sqrt(0.5 * ratio(a, next)));
-                    r[padded_ + i] = static_cast<T>(std::sqrt(0.5 * ratio(bias, next)));
-                    r[2 * padded_ + i] = static_cast<T>(ratio(bias, next) / (1.0 + std::sqrt(ratio(a, next))));
+                    r[padded + i] = static_cast<T>(std::sqrt(0.5 * ratio(bias, next)));
+                    r[2 * padded + i] = static_cast<T>(ratio(bias, next) / (1.0 + std::sqrt(ratio(a, next))));
                 }
                 dot[i] = weight * of.slope_square;
                 // Θ⁺/q⁺ = (Σ̇ q/q⁺) Θ/q + 1
@@ -198,6 +198,11 @@ void Samples<T>::make_layers(const Network& network, const Layers<T>& layers, st
                 mean_slope[i] = affine.weight_std * of.mean_slope;
                 q[i] = next;
             }
+            if (!alike()) return;
+            for (std::size_t t = 0; t < layers[m]->tables(); ++t) {
+                std::fill_n(first + t * table_stride_, padded, first[t * table_stride_]);
+            }
+            for (std::size_t t = 0; r != nullptr && t < 3; ++t) std::fill_n(r + t * padded, padded, r[t * padded]);
         });
         layers[m]->release();
         sensitivity_.emplace_back();
@@ -319,13 +324,13 @@ T Samples<T>::sigma_diagonal(std::size_t level, std::size_t i) const {
 
 template <class T>
 T Samples<T>::sigma_dot_diagonal(std::size_t level, std::size_t i) const {
-    return saturate<T>(kept_[level].sigma_dot[i]);
+    return saturate<T>(kept_[level].sigma_dot[kept(i)]);
 }
 
 template <class T>
 T Samples<T>::theta_diagonal(std::size_t level, std::size_t i) const {
     const Scaled& h = scale_[level].exact[i];
-    return saturate<T>(kept_[level].theta[i] * (h * h));
+    return saturate<T>(kept_[level].theta[kept(i)] * (h * h));
 }
 
 template class Samples<float>;

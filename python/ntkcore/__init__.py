@@ -25,6 +25,7 @@ from .mlp import MLP
 from .network import ErrorBound, Kernels, Network
 from .positive_definiteness import PositiveDefiniteness, positive_definiteness
 from .random_features import RandomFeatures, random_features, random_features_convergence
+from .scalar_kernel import ScalarKernel
 from .sphere_spectrum import SphereSpectrum, circle_spectrum, sphere_spectrum
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "NumericalError",
     "PositiveDefiniteness",
     "RandomFeatures",
+    "ScalarKernel",
     "SphereSpectrum",
     "TrainingHistory",
     "__version__",

@@ -6,6 +6,7 @@ The native engine of ntkcore. Use the package ntkcore: it checks arguments, this
 from __future__ import annotations
 import collections.abc
 import numpy.typing
+import numpy.typing
 import typing
 
 __all__: list[str] = ["MLPEngine", "Network", "available_threads", "build_info", "gram", "gram_diagonal"]
@@ -24,6 +25,7 @@ class Network:
         ],
         functions: collections.abc.Sequence[typing.Any] = [],
         rtol: typing.SupportsFloat | typing.SupportsIndex = 0.0,
+        titles: collections.abc.Sequence[str] = [],
     ) -> None: ...
     @property
     def depth(self) -> int: ...

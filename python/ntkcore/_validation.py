@@ -388,3 +388,15 @@ def optional_callable(value: Any, name: str) -> Any:
     if value is not None and not callable(value):
         raise TypeError(f"{name} must be None or callable, got {shown(value)} of type {type(value).__name__}")
     return value
+
+
+def within(value: object, name: str, low: float, high: float) -> FloatArray:
+    """Check real numbers, of any shape, between ``low`` and ``high`` but for rounding; return them clipped to it."""
+    array = _real_array(value, name, "any")
+    slack = 8 * float(np.finfo(array.dtype).eps) * max(1.0, -low, high)
+    wrong = ~((array >= low - slack) & (array <= high + slack))
+    if wrong.any():
+        first = tuple(int(i) for i in np.argwhere(wrong)[0])
+        place = f" at {name}[{', '.join(map(str, first))}]" if first else ""
+        raise ValueError(f"{name} must be between {low:.6g} and {high:.6g}, got {array[first]}{place}")
+    return np.clip(array, array.dtype.type(low), array.dtype.type(high))

@@ -54,10 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ntkcore {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    from . import _cli_gram, _cli_reproduce
+    from . import _cli_activations, _cli_gram, _cli_reproduce
 
     _cli_reproduce.add_parser(commands)
     _cli_gram.add_parser(commands)
+    _cli_activations.add_parser(commands)
 
     info = commands.add_parser(
         "info",

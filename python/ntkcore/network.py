@@ -122,6 +122,7 @@ class Network:
             [(a.family, list(a.coefficients)) for a in self.activations],
             [getattr(a, "engine_function", None) for a in self.activations],
             self.rtol or 0.0,
+            [repr(a) for a in self.activations],
         )
 
     def __getstate__(self) -> dict[str, Any]:

@@ -34,6 +34,10 @@ struct Activation {
     Family family = Family::ab_relu;
     std::vector<double> parameters;
     std::shared_ptr<const Expandable> expandable;  // for Family::expanded
+    std::string title{};                           // what messages call it; empty: the name of its family
 };
+
+// σ(cx) = c^k σ(x) for all c > 0, with some k: the kernels of directions do not depend on the variances.
+[[nodiscard]] bool homogeneous(const Activation& activation);
 
 }  // namespace ntkcore

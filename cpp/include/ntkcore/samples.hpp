@@ -55,17 +55,18 @@ class Samples {
     [[nodiscard]] const T* centre() const { return centre_.data(); }
     [[nodiscard]] const T* half_norm() const { return half_norm_.data(); }
 
-    // Of hidden layer m (0 … L−2): √½·√(A/q⁺) and √½·σ_b/√q⁺; null if the affine map behind it has no bias.
-    [[nodiscard]] const T* r(std::size_t m) const { return bias_[m].size() == 0 ? nullptr : bias_[m].data(); }
-    [[nodiscard]] const T* s(std::size_t m) const { return bias_[m].size() == 0 ? nullptr : bias_[m].data() + padded_; }
+    // Of hidden layer m (0 … L−2), from sample i on up to the end of its block: √½·√(A/q⁺) and √½·σ_b/√q⁺; null if the
+    // affine map behind it has no bias.
+    [[nodiscard]] const T* r(std::size_t m, std::size_t i = 0) const { return bias(m, 0, i); }
+    [[nodiscard]] const T* s(std::size_t m, std::size_t i = 0) const { return bias(m, 1, i); }
     // 1 − √(A/q⁺), for very deep networks.
-    [[nodiscard]] const T* p(std::size_t m) const {
-        return bias_[m].size() == 0 ? nullptr : bias_[m].data() + 2 * padded_;
-    }
-    // The tables of its activation, number t of sample i at [t·stride() + i].
-    [[nodiscard]] const T* tables(std::size_t m) const { return tables_[m].data(); }
+    [[nodiscard]] const T* p(std::size_t m, std::size_t i = 0) const { return bias(m, 2, i); }
+    // The tables of its activation, of sample i on up to the end of its block; the next table is stride() further.
+    [[nodiscard]] const T* tables(std::size_t m, std::size_t i = 0) const { return tables_[m].data() + column(i); }
     [[nodiscard]] std::size_t stride() const { return table_stride_; }
     [[nodiscard]] std::size_t tables_count(std::size_t m) const { return tables_[m].size() / table_stride_; }
+    // All samples have the same variance: the tables hold the same numbers for all, in one block.
+    [[nodiscard]] bool alike() const { return !common_.zero(); }
     // How much the truncation of expansions up to hidden layer m matters, over all samples.
     [[nodiscard]] const Sensitivity& sensitivity(std::size_t m) const { return sensitivity_[m]; }
 
@@ -76,9 +77,11 @@ class Samples {
     [[nodiscard]] bool wide_range() const { return wide_; }
 
     // No variance in front of the activation that leads to this level; then Σ̇ = σ_w² E[σ̇] E[σ̇'] with the others.
-    [[nodiscard]] bool degenerate(std::size_t level, std::size_t i) const { return kept_[level].degenerate[i] != 0; }
+    [[nodiscard]] bool degenerate(std::size_t level, std::size_t i) const {
+        return kept_[level].degenerate[kept(i)] != 0;
+    }
     [[nodiscard]] bool any_degenerate() const { return any_degenerate_; }
-    [[nodiscard]] double mean_slope(std::size_t level, std::size_t i) const { return kept_[level].mean_slope[i]; }
+    [[nodiscard]] double mean_slope(std::size_t level, std::size_t i) const { return kept_[level].mean_slope[kept(i)]; }
     // x = 0 and no bias: no direction.
     [[nodiscard]] bool zero_input(std::size_t i) const { return any_zero_ && zero_input_[i] != 0; }
     [[nodiscard]] bool any_zero() const { return any_zero_; }
@@ -94,7 +97,13 @@ class Samples {
     [[nodiscard]] const Scaled& common_variance() const { return common_; }
 
    private:
-    // What is kept of a wanted level beside the scales.
+    // Where a sample of a block, or what is kept of it, is to be found.
+    [[nodiscard]] std::size_t column(std::size_t i) const { return alike() ? i % kBlock : i; }
+    [[nodiscard]] std::size_t kept(std::size_t i) const { return alike() ? 0 : i; }
+    [[nodiscard]] const T* bias(std::size_t m, std::size_t table, std::size_t i) const {
+        return bias_[m].size() == 0 ? nullptr : bias_[m].data() + table * bias_stride_ + column(i);
+    }
+    // What is kept of a wanted level beside the scales; of the first sample alone if all are alike.
     struct Kept {
         std::vector<double> theta;      // Θ/q on the diagonal
         std::vector<Scaled> sigma_dot;  // Σ̇ on the diagonal
@@ -113,7 +122,7 @@ class Samples {
     template <class In>
     void make_centred_rows(MatrixView<const In> x, int threads, const std::vector<UnitRow>& rows, const Samples* like);
 
-    std::size_t n_ = 0, padded_ = 0, table_stride_ = 0, features_ = 0, feature_stride_ = 0;
+    std::size_t n_ = 0, padded_ = 0, table_stride_ = 0, bias_stride_ = 0, features_ = 0, feature_stride_ = 0;
     bool wide_ = false, any_zero_ = false, any_degenerate_ = false;
     Aligned<T> unit_, strips_, centre_, half_norm_;
     std::vector<Aligned<T>> bias_, tables_;  // per hidden layer

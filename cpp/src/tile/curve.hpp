@@ -32,8 +32,13 @@ inline void curve_columns(const CurveCall<T>& call, std::size_t j) {
     Vec<T> x[N], value[N];
     for (std::size_t v = 0; v < N; ++v) {
         const Vec<T> u = load(call.u + j + v * L);
-        const Vec<T> a2 = angle<T, false>(abs<T>(u)).a2;            // 2 arccos|ρ|/π
-        x[v] = flip<T>(1 - a2, ~sign_bits<T>(u) & Types<T>::sign);  // 2θ/π − 1
+        const Vec<T> a2 = angle<T, false>(abs<T>(u)).a2;  // 2 arccos|ρ|/π
+        if (call.bent) {
+            const Vec<T> twice = sign_bits<T>(u) ? 2 - a2 : a2;  // 2τ
+            x[v] = 2 * ((1 + call.bend) * twice / (twice + 2 * call.bend)) - 1;
+        } else {
+            x[v] = flip<T>(1 - a2, ~sign_bits<T>(u) & Types<T>::sign);  // 2θ/π − 1
+        }
     }
     if (call.theta_terms > 0) {
         clenshaw<T, N>(call.theta_series, call.theta_terms, x, value);

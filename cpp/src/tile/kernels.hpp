@@ -74,7 +74,8 @@ struct LayerCall {
     bool uniform;      // all samples have the same tables, r and s
 };
 
-// All layers at once, where ρ, D̂ and Θ/√(qq') after them are functions of θ = arccos ρ¹: Chebyshev series in 2θ/π − 1.
+// All layers at once, where ρ, D̂ and Θ/√(qq') after them are functions of θ = arccos ρ¹: Chebyshev series in 2θ/π − 1,
+// or with a finite c in 2(1 + c)τ/(τ + c) − 1, τ = θ/π.
 // A series without terms is not wanted, and its state is left alone.
 template <class T>
 struct CurveCall {
@@ -84,6 +85,8 @@ struct CurveCall {
     T* dot;
     const T *rho_series, *theta_series, *dot_series;
     std::size_t rho_terms, theta_terms, dot_terms;
+    bool bent;
+    T bend;  // c
 };
 
 // out[j] = state·(scale_row·scale[j]) for the columns [first, last) of the panel; no padding is written.

@@ -1,0 +1,384 @@
+// Pairs of samples on their way through the layers, one row of one tile at a time.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <numbers>
+#include <optional>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "curve.hpp"
+#include "ntkcore/aligned.hpp"
+#include "ntkcore/gram.hpp"
+#include "tile/kernels.hpp"
+
+namespace ntkcore {
+
+using tile::kColumnStep;
+using tile::kPanel;
+static_assert(kPanel == Samples<float>::kBlock);
+
+inline constexpr std::size_t round_up_to(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
+
+// Deeper networks are computed in double with the precise layer formulas: errors of the angles add up over the depth.
+constexpr std::size_t kDeep = 16;
+
+// The tables of all expansions take up to this many bytes, or a sixteenth of the result if that is more.
+constexpr double kExpansionBytes = 76e6;
+
+// For kernels between `rows` samples and themselves, or `cols` others.
+template <class T>
+Layers<T> make_layers(const Network& network, std::size_t rows, std::size_t cols, bool symmetric) {
+    Layers<T> layers;
+    std::size_t expansions = 0;
+    for (const Activation& activation : network.activation) {
+        layers.push_back(Layer<T>::make(activation));
+        if (activation.family == Family::expanded) ++expansions;
+    }
+    const auto n = static_cast<double>(rows + kColumnStep);
+    const auto m = static_cast<double>(cols + kColumnStep);
+    const double bytes = std::max(kExpansionBytes, n * m * sizeof(T) / 16);
+    const double per_term = static_cast<double>(expansions * sizeof(T)) * (symmetric ? n : n + m) + 8 * std::max(n, m);
+    for (const auto& layer : layers) layer->limit(static_cast<std::size_t>(std::min(1e6, bytes / per_term)));
+    return layers;
+}
+
+// For the rows of x, and of z if there is one; samples that are alike share the tables of one block.
+template <class T, class IO>
+Layers<T> make_layers(const Network& network, bool alike, MatrixView<const IO> x, const MatrixView<const IO>* z) {
+    const auto count = [&](const MatrixView<const IO>& of) { return alike ? std::min(of.rows, kPanel) : of.rows; };
+    return make_layers<T>(network, count(x), count(z == nullptr ? x : *z), z == nullptr);
+}
+
+[[nodiscard]] inline bool any_expanded(const Network& network) {
+    return std::any_of(network.activation.begin(), network.activation.end(),
+                       [](const Activation& activation) { return activation.family == Family::expanded; });
+}
+
+// Whether all rows have the same length, to the eye. Samples, which look closer, may think otherwise.
+template <class IO, class... More>
+bool equal_lengths(MatrixView<const IO> x, const More&... more) {
+    const auto square_sum = [](const MatrixView<const IO>& of, std::size_t i) {
+        double sum = 0.0;
+        for (std::size_t k = 0; k < of.cols; ++k) sum += static_cast<double>(of(i, k)) * static_cast<double>(of(i, k));
+        return sum;
+    };
+    const double first = square_sum(x, 0);
+    const auto all = [&](const MatrixView<const IO>& of) {
+        for (std::size_t i = 0; i < of.rows; ++i) {
+            if (!(std::fabs(square_sum(of, i) - first) <= 4 * std::numeric_limits<IO>::epsilon() * first)) return false;
+        }
+        return true;
+    };
+    return all(x) && (all(more) && ...);
+}
+
+// Row i against columns j0 … of a panel: columns [first, last) are wanted, [begin, end) computed.
+template <class T>
+struct Row {
+    std::size_t i, j0, first, last, begin, end;
+    T *u, *theta, *theta_low, *dot;  // see tile/kernels.hpp; null where not needed
+};
+
+// The state of a row, or of `slots` rows, and what all calls of a tile have in common.
+template <class T>
+struct RowSpace {
+    RowSpace(std::size_t slots, std::size_t layers)
+        : u(slots * kPanel), theta(slots * kPanel), theta_low(slots * kPanel), dot(slots * kPanel), calls(layers) {}
+    Aligned<T> u, theta, theta_low, dot;
+    std::vector<tile::LayerCall<T>> calls;
+};
+
+// Which of the kernels are wanted.
+struct Wanted {
+    bool sigma, sigma_dot, theta;
+    [[nodiscard]] bool any() const { return sigma || sigma_dot || theta; }
+    [[nodiscard]] std::size_t count() const { return (sigma ? 1U : 0U) + (sigma_dot ? 1U : 0U) + (theta ? 1U : 0U); }
+};
+
+// Computes in T.
+template <class T>
+class Pairs {
+   public:
+    // Pairs of rows of x, or with z of rows of x and of z.
+    template <class IO>
+    Pairs(const Network& network, MatrixView<const IO> x, const std::type_identity_t<MatrixView<const IO>>* z,
+          Levels levels, Wanted wanted, int threads)
+        : wanted_(wanted),
+          symmetric_(z == nullptr),
+          looks_alike_(any_expanded(network) && (z == nullptr ? equal_lengths(x) : equal_lengths(x, *z))),
+          layers_(make_layers<T>(network, looks_alike_, x, z)),
+          rows_(network, layers_, x, levels, threads) {
+        const auto make_cols = [&] {
+            if (z != nullptr) cols_storage_.emplace(network, layers_, *z, levels, threads, &rows_);
+        };
+        make_cols();
+        const bool alike = rows().alike() && cols().alike();
+        if (any_expanded(network) && alike != looks_alike_) {
+            layers_ = make_layers<T>(network, alike, x, z);
+            rows_ = Samples<T>(network, layers_, x, levels, threads);
+            make_cols();
+        }
+        bool more = false;  // terms in the columns' expansions than in those of the rows
+        for (std::size_t m = 0; m < layers_.size(); ++m) more = more || layers_[m]->tables() > rows_.tables_count(m);
+        if (more) rows_ = Samples<T>(network, layers_, x, levels, threads);
+        for (const auto& layer : layers_) constants_.push_back(layer->constants());
+        for (std::size_t m = 0; m < layers_.size(); ++m) uniform_.push_back(uniform(m) ? 1 : 0);
+        precise_ = network.depth() > kDeep;
+        compensated_ = precise_ && std::all_of(layers_.begin(), layers_.end(),
+                                               [](const auto& layer) { return layer->family() == Family::ab_relu; });
+        one_dimensional_ =
+            scale_free(network) || std::all_of(uniform_.begin(), uniform_.end(), [](char same) { return same != 0; });
+    }
+
+    [[nodiscard]] const Samples<T>& rows() const { return rows_; }
+    [[nodiscard]] const Samples<T>& cols() const { return symmetric_ ? rows_ : *cols_storage_; }
+    [[nodiscard]] bool symmetric() const { return symmetric_; }
+    [[nodiscard]] Wanted wanted() const { return wanted_; }
+
+    // After every layer the kernels are functions of the angle, but for factors of each sample: all samples have the
+    // same variance, or no layer feels it.
+    [[nodiscard]] bool one_dimensional() const { return one_dimensional_; }
+    // A rough number of vector operations per pair that all layers take.
+    [[nodiscard]] double cost() const {
+        double sum = 0.0;
+        for (const auto& layer : layers_) {
+            sum += layer->family() == Family::ab_relu ? (precise_ ? 50.0 : 32.0)
+                                                      : 30.0 + 5.0 * static_cast<double>(layer->tables());
+        }
+        return sum;
+    }
+    [[nodiscard]] double cost_of(const Curve& curve) const {
+        const std::size_t terms = (wanted_.sigma ? curve.rho.size() : 0) + (wanted_.sigma_dot ? curve.dot.size() : 0) +
+                                  (wanted_.theta ? curve.theta.size() : 0);
+        return 22.0 + 2.3 * static_cast<double>(terms);
+    }
+    // The layers as functions of the angle, at the variance of sample 0: exact to rounding errors, or to a small part
+    // of what truncated expansions leave out (at angles below 1/degree that shows in the slopes, and a series that had
+    // to follow it would be as long as the expansion).
+    [[nodiscard]] std::optional<Curve> tabulated(double rounding, std::size_t most) const {
+        double tail = 0.0, slope_tail = 0.0;
+        for (std::size_t m = 0; m < layers_.size(); ++m) {
+            tail += rows().sensitivity(m).tail;
+            slope_tail += rows().sensitivity(m).slope_tail;
+        }
+        const auto tolerance = [&](bool is_wanted, double lost) {
+            return is_wanted ? std::max(rounding, 0.03 * lost) : 0.0;
+        };
+        RowSpace<double> space(1, layers_.size());
+        return tabulate([&](const std::vector<double>& angles, double* rho, double* dot,
+                            double* theta) { at_angles(angles, space, rho, dot, theta); },
+                        {tolerance(wanted_.sigma, tail), tolerance(wanted_.sigma_dot, slope_tail),
+                         tolerance(wanted_.theta, slope_tail)},
+                        most);
+    }
+    // From now on the series stand for all layers.
+    void use(const Curve& curve) {
+        const auto rounded = [](const std::vector<double>& from) { return std::vector<T>(from.begin(), from.end()); };
+        rho_ = rounded(curve.rho);
+        dot_ = rounded(curve.dot);
+        theta_ = rounded(curve.theta);
+        bend_ = curve.bend;
+        curve_ = true;
+    }
+    [[nodiscard]] bool uses_curve() const { return curve_; }
+
+    // ρ, D̂ and Θ/√(qq') behind all layers where the first ones are cos(angles), for pairs of sample 0 with the next
+    // ones; null where one is not wanted.
+    void at_angles(const std::vector<double>& angles, RowSpace<T>& space, double* rho, double* dot,
+                   double* theta) const {
+        const std::size_t panel = std::min(kPanel, cols().size());
+        prepare_layers(0, space);
+        for (std::size_t done = 0; done < angles.size(); done += panel) {
+            const std::size_t n = std::min(panel, angles.size() - done);
+            Row<T> row;
+            row.i = row.j0 = row.first = row.begin = 0;
+            row.last = n;
+            row.end = round_up_to(n, kColumnStep);
+            row.u = space.u.data();
+            row.theta = theta != nullptr ? space.theta.data() : nullptr;
+            row.theta_low = theta != nullptr && compensated_ ? space.theta_low.data() : nullptr;
+            row.dot = dot != nullptr ? space.dot.data() : nullptr;
+            std::fill_n(space.theta_low.data(), kPanel, T(0));
+            std::fill_n(space.dot.data(), kPanel, T(0));
+            std::fill_n(space.u.data(), kPanel, T(0));
+            std::fill_n(space.theta.data(), kPanel, T(1));
+            for (std::size_t j = 0; j < n; ++j) {
+                space.u[j] = versine<T>(angles[done + j]);
+                space.theta[j] = static_cast<T>(std::cos(angles[done + j]));
+            }
+            for (std::size_t m = 0; m < layers_.size(); ++m) layer(row, m, space);
+            for (std::size_t j = 0; j < n; ++j) {
+                if (rho != nullptr) rho[done + j] = correlation(static_cast<double>(row.u[j]));
+                if (dot != nullptr) dot[done + j] = static_cast<double>(row.dot[j]);
+                if (theta != nullptr) theta[done + j] = static_cast<double>(row.theta[j]);
+            }
+        }
+    }
+    // The signed versine of an angle in [0, π], and ρ of one: see tile/kernels.hpp.
+    template <class Number>
+    [[nodiscard]] static Number versine(double angle) {
+        const bool opposite = angle > std::numbers::pi / 2;
+        const double half = opposite ? std::cos(angle / 2) : std::sin(angle / 2);
+        return static_cast<Number>(opposite ? -2 * half * half : 2 * half * half);
+    }
+    [[nodiscard]] static double correlation(double u) { return std::signbit(u) ? -(1 + u) : 1 - u; }
+
+    // `input`: the rounding error of the samples and of the result. `curve`: what takes the place of the layers.
+    [[nodiscard]] Report report(double input, const Curve* curve = nullptr) const {
+        std::vector<Sensitivity> sensitivity;
+        std::vector<double> modulus;
+        Report result;
+        for (std::size_t m = 0; m < layers_.size(); ++m) {
+            sensitivity.push_back(rows().sensitivity(m));
+            sensitivity.back().include(cols().sensitivity(m));
+            // D = λκ₀ + (1 − λ), and κ₀ changes by at most arccos(1 − η)/π ≤ √(η/2)
+            modulus.push_back(
+                layers_[m]->family() == Family::ab_relu ? static_cast<double>(constants_[m][0]) * std::sqrt(0.5) : 0.0);
+            result.degrees.push_back(layers_[m]->degree());
+            result.capped = result.capped || layers_[m]->capped();
+        }
+        const double epsilon = std::max<double>(std::numeric_limits<T>::epsilon(), input);
+        result.bounds = error_bounds(sensitivity, modulus, epsilon);
+        if (curve != nullptr) {
+            ErrorBound& last = result.bounds.back();
+            last.sigma += 4 * curve->error[0];
+            last.sigma_dot += 4 * curve->error[1];
+            last.theta += 4 * curve->error[2];
+        }
+        return result;
+    }
+
+    // Row i against the columns j0 … j1, its state in slot `slot` of the space.
+    [[nodiscard]] Row<T> state(std::size_t i, std::size_t j0, std::size_t j1, std::size_t slot,
+                               RowSpace<T>& space) const {
+        Row<T> row;
+        row.i = i;
+        row.j0 = j0;
+        row.first = symmetric_ && i > j0 ? std::min(i, j1) - j0 : 0;  // from the diagonal on
+        row.last = j1 - j0;
+        row.begin = row.first / kColumnStep * kColumnStep;
+        row.end = row.first < row.last ? round_up_to(row.last, kColumnStep) : row.begin;
+        row.u = space.u.data() + slot * kPanel;
+        row.theta = wanted_.theta ? space.theta.data() + slot * kPanel : nullptr;
+        row.theta_low = row.theta != nullptr && compensated_ ? space.theta_low.data() + slot * kPanel : nullptr;
+        row.dot = wanted_.sigma_dot ? space.dot.data() + slot * kPanel : nullptr;
+        return row;
+    }
+
+    // ρ¹ and Θ¹ = Σ¹; `product`: the row's inner products, unless samples are compared feature by feature.
+    void start(const Row<T>& row, const T* product) const {
+        if (rows().direct()) {
+            k_.start_direct({rows().panel(row.i / kPanel), row.i % kPanel, cols().panel(row.j0 / kPanel),
+                             rows().features(), row.begin, row.end, row.u, row.theta});
+        } else {
+            k_.start_product({product, rows().half_norm()[row.i], cols().half_norm() + row.j0, rows().row(row.i),
+                              cols().row(row.j0), rows().centre(), rows().feature_stride(), row.last, row.begin,
+                              row.end, row.u, row.theta});
+        }
+        // Samples without any variance have no direction. They count as parallel to each other and orthogonal to the
+        // rest: the limit of a vanishing common bias.
+        if (rows().any_zero() || cols().any_zero()) {
+            for (std::size_t j = row.begin; j < row.last; ++j) {
+                const bool zero = cols().zero_input(row.j0 + j);
+                if (!zero && !rows().zero_input(row.i)) continue;
+                row.u[j] = zero && rows().zero_input(row.i) ? T(0) : T(1);
+                if (row.theta != nullptr) row.theta[j] = 1 - row.u[j];
+            }
+        }
+        if (row.theta_low != nullptr) std::fill(row.theta_low + row.begin, row.theta_low + row.end, T(0));
+    }
+
+    // What the calls of all rows of the tiles from column j0 on have in common.
+    void prepare_layers(std::size_t j0, RowSpace<T>& space) const {
+        for (std::size_t m = 0; m < layers_.size(); ++m) {
+            tile::LayerCall<T>& call = space.calls[m];
+            const bool bias = cols().r(m) != nullptr;
+            call.r = bias ? cols().r(m, j0) : nullptr;
+            call.s = bias ? cols().s(m, j0) : nullptr;
+            call.p = bias ? cols().p(m, j0) : nullptr;
+            call.r_row = call.s_row = call.p_row = T(0);
+            call.precise = precise_;
+            call.n_tables = layers_[m]->tables();
+            call.tables = call.n_tables == 0 ? nullptr : cols().tables(m, j0);
+            call.stride = cols().stride();
+            call.row_tables = nullptr;
+            call.row_stride = rows().stride();
+            call.constants = constants_[m].data();
+            call.uniform = uniform_[m] != 0;
+            call.nonnegative = m > 0 && layers_[m - 1]->nonnegative();
+        }
+    }
+
+    // Hidden layer m and the affine map behind it.
+    void layer(const Row<T>& row, std::size_t m, RowSpace<T>& space) const {
+        tile::LayerCall<T>& call = space.calls[m];
+        call.begin = row.begin;
+        call.end = row.end;
+        call.u = row.u;
+        call.theta = row.theta;
+        call.theta_low = row.theta_low;
+        call.dot = row.dot;
+        if (call.r != nullptr) {
+            call.r_row = *rows().r(m, row.i);
+            call.s_row = *rows().s(m, row.i);
+            call.p_row = *rows().p(m, row.i);
+        }
+        if (call.n_tables > 0) call.row_tables = rows().tables(m, row.i);
+        k_.layer[static_cast<std::size_t>(layers_[m]->family())](call);
+    }
+
+    // All layers, by their series.
+    void all_layers(const Row<T>& row) const {
+        k_.curve({row.begin, row.end, row.u, row.theta, row.dot, rho_.data(), theta_.data(), dot_.data(),
+                  wanted_.sigma ? rho_.size() : 0, row.theta != nullptr ? theta_.size() : 0,
+                  row.dot != nullptr ? dot_.size() : 0, !std::isinf(bend_), static_cast<T>(bend_)});
+    }
+
+   private:
+    // All samples, of rows and columns, have the same tables in hidden layer m.
+    [[nodiscard]] bool uniform(std::size_t m) const {
+        const Samples<T>& like = rows();
+        const auto same = [&](const Samples<T>& of, const T* table, const T* first) {
+            const std::size_t n = of.alike() ? 1 : of.size();
+            return table == nullptr || std::all_of(table, table + n, [&](T x) { return x == *first; });
+        };
+        for (const Samples<T>* of : {&rows(), &cols()}) {
+            if (!same(*of, of->r(m), like.r(m)) || !same(*of, of->s(m), like.s(m))) return false;
+            for (std::size_t t = 0; t < layers_[m]->tables(); ++t) {
+                if (!same(*of, of->tables(m) + t * of->stride(), like.tables(m) + t * like.stride())) return false;
+            }
+        }
+        return true;
+    }
+
+    // σ(cx) = c^k σ(x) for c > 0 in every hidden layer, and no bias behind any: only directions matter. The tables of
+    // such layers are then the same for all samples but for rounding errors, and but for those without variance.
+    [[nodiscard]] bool scale_free(const Network& network) const {
+        for (std::size_t m = 0; m < network.activation.size(); ++m) {
+            if (!homogeneous(network.activation[m]) || network.affine[m + 1].bias_std != 0.0) return false;
+        }
+        return !rows().any_degenerate() && !cols().any_degenerate();
+    }
+
+    Wanted wanted_;
+    bool symmetric_;
+    bool looks_alike_;
+    Layers<T> layers_;
+    Samples<T> rows_;
+    std::optional<Samples<T>> cols_storage_;
+    const tile::Kernels<T>& k_ = tile::kernels<T>();
+    std::vector<std::vector<T>> constants_;  // of the layers
+    std::vector<char> uniform_;              // all samples have the same tables there
+    bool precise_ = false, compensated_ = false, one_dimensional_ = false;
+    bool curve_ = false;
+    std::vector<T> rho_, dot_, theta_;  // the series of the curve
+    double bend_ = 0.0;
+};
+
+}  // namespace ntkcore
