@@ -40,19 +40,35 @@ template <class T>
 void write_arcsine(const ArcsineOf& of, T* tables, std::size_t stride) {
     const double beta = std::atan2(of.cos, of.u);
     const auto put = [&](std::size_t table, double value) { tables[table * stride] = static_cast<T>(value); };
-    put(kQ, of.q);
-    put(kTau, of.tau);
     put(kRootU, std::sqrt(of.u));
-    put(kCos, of.cos);
     put(kSinHalf, std::sin(0.5 * of.alpha));
     put(kCosHalf, std::cos(0.5 * of.alpha));
     put(kSinHalfBeta, std::sin(0.5 * beta));
     put(kCosHalfBeta, std::cos(0.5 * beta));
 }
 
+template <class T>
+void write_extremes(T* tables, std::size_t n, std::size_t stride) {
+    std::size_t least = 0, most = 0;
+    for (std::size_t i = 1; i < n; ++i) {
+        if (tables[kRootU * stride + i] < tables[kRootU * stride + least]) least = i;
+        if (tables[kSinHalf * stride + i] > tables[kSinHalf * stride + most]) most = i;
+    }
+    const T root_u = tables[kRootU * stride + least];
+    const T sin_half = tables[kSinHalf * stride + most];
+    const T cos_half = tables[kCosHalf * stride + most];
+    for (std::size_t i = 0; i < n; ++i) {
+        tables[kLeastU * stride + i] = root_u * root_u;
+        tables[kMostSinHalf * stride + i] = sin_half;
+        tables[kMostCosHalf * stride + i] = cos_half;
+    }
+}
+
 template ArcsineOf arcsine_of<float>(Scaled);
 template ArcsineOf arcsine_of<double>(Scaled);
 template void write_arcsine(const ArcsineOf&, float*, std::size_t);
 template void write_arcsine(const ArcsineOf&, double*, std::size_t);
+template void write_extremes(float*, std::size_t, std::size_t);
+template void write_extremes(double*, std::size_t, std::size_t);
 
 }  // namespace ntkcore

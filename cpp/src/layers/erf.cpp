@@ -59,6 +59,7 @@ void ErfLayer<T>::tabulate(const Scaled* q, std::size_t n, T* tables, std::size_
         moments[i] = {e, quotient((4.0 * inv_pi) * (square(a_) * square(b_)), sqrt(one + 2.0 * big_q)),
                       ratio(Scaled(2.0 * a_ * b_ / std::sqrt(pi)), sqrt(one + big_q))};
     }
+    write_extremes(tables, n, stride);
 }
 
 template <class T>
@@ -75,6 +76,7 @@ void GeluLayer<T>::tabulate(const Scaled* q, std::size_t n, T* tables, std::size
         const double even = even_part(of);
         const double f = 0.5 * pi + even;
         const auto put = [&](std::size_t table, double value) { tables[table * stride + i] = static_cast<T>(value); };
+        put(kTau, of.tau);
         put(kHalfAlpha, 0.5 * of.alpha);
         put(kEven, even);
         put(kRootF, even / (std::sqrt(f) + root) * std::sqrt(0.5));
@@ -84,6 +86,7 @@ void GeluLayer<T>::tabulate(const Scaled* q, std::size_t n, T* tables, std::size
         put(kInverseRootCos, 1.0 / std::sqrt(of.cos));
         moments[i] = gelu_moments(q[i]);
     }
+    write_extremes(tables, n, stride);
 }
 
 template class ErfLayer<float>;
