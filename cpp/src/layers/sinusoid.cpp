@@ -58,6 +58,11 @@ void SinusoidLayer<T>::tabulate(const Scaled* q, std::size_t n, T* tables, std::
         put(kSinRest, unit * std::sqrt(s / (1.0 + z * s)));
         put(kSinCubic, 1.0 / std::sqrt(s));
     }
+    if (n == 0) return;
+    T* const odd = tables + kOddHalfRoot * stride;
+    const auto [least, most] = std::minmax_element(odd, odd + n);
+    std::fill_n(tables + kLeastOdd * stride, n, *least);
+    std::fill_n(tables + kMostOdd * stride, n, *most);
 }
 
 template class SinusoidLayer<float>;

@@ -69,9 +69,9 @@ void affine_row(const LayerCall<T>& call) {
     T* const theta = call.theta;
     T* const dot = call.dot;
     const std::size_t end = call.end;
-    // In passes: the formula of the family, in one or three, and the affine map. Each is a long chain of operations,
+    // In passes: the formula of the family, in one or more, and the affine map. Each is a long chain of operations,
     // and the shorter the chain, the more columns the processor works on at the same time.
-    constexpr bool kPrepared = requires { &F::prepare; };
+    constexpr bool kPrepared = requires { &F::passes; };
     alignas(64) T buffer[3][kPanel];
     const auto form = [&](std::size_t j) {
         const Vec<T> u = load(u_row + j);
@@ -111,8 +111,7 @@ void affine_row(const LayerCall<T>& call) {
         if (dot != nullptr) store(dot + j, slope);
     };
     if constexpr (kPrepared) {
-        for (std::size_t j = call.begin; j < end; j += kLanes<T>) family.prepare(j, abs<T>(load(u_row + j)), buffer);
-        family.half_angles(call.begin, end, buffer[0]);
+        family.passes(call.begin, end, u_row, buffer);
         for (std::size_t j = call.begin; j < end; j += kLanes<T>) {
             const Dual<T> dual = form(j);
             map(j, dual.mu, dual.nu, dual.slope);

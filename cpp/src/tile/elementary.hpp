@@ -2,6 +2,8 @@
 // arithmetic on exponent bits.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels.hpp"
 #include "simd.hpp"
 
@@ -101,32 +103,72 @@ inline Vec<float> sixteenth(Bits<float> i) {
 #endif
 
 // For h ≥ 0: e^{−h} = 2^k 2^f with k a multiple of 1/16 (AVX-512) or of 1. The rounding of −h/ln 2 to k + f has a
-// relative error ε: absolutely ε h e^{−h} in the value, and ε relatively in 1 − e^{−h}.
-template <class T>
-inline Decay<T> decay(Vec<T> h) {
+// relative error ε: absolutely ε h e^{−h} in the value, and ε relatively in 1 − e^{−h}. N vectors at once hide the
+// latency.
+template <class T, std::size_t N>
+inline void decays(const Vec<T> (&h)[N], Decay<T> (&out)[N]) {
     using S = ExpSeries<T>;
     constexpr T kLog2e = T(1.4426950408889634074);
 #if defined(__AVX512F__)
     constexpr int kParts = 4;  // 2⁴ table entries
+    constexpr auto& c = S::narrow;
 #else
     constexpr int kParts = 0;
+    constexpr auto& c = S::wide;
 #endif
     // Adding this rounds to a multiple of 2^{−kParts}, and leaves the multiple in the low bits.
     constexpr T kRound = T(3) * T(std::int64_t{1} << (S::kMantissa - 1 - kParts));
-    h = minimum<T>(h, splat(S::kLargest));
-    const Vec<T> shifted = kRound - h * kLog2e;
-    const Vec<T> k = shifted - kRound;
-    const Vec<T> f = -(h * kLog2e + k);
-    const Bits<T> whole = reinterpret_cast<Bits<T>>(shifted);
-    Vec<T> scale, rest;  // 2^k, 2^f − 1
+    Vec<T> f[N], scale[N], rest[N];  // 2^k, 2^f − 1
+    for (std::size_t v = 0; v < N; ++v) {
+        const Vec<T> size = minimum<T>(h[v], splat(S::kLargest));
+        const Vec<T> shifted = kRound - size * kLog2e;
+        const Vec<T> k = shifted - kRound;
+        f[v] = -(size * kLog2e + k);
+        const Bits<T> whole = reinterpret_cast<Bits<T>>(shifted);
 #if defined(__AVX512F__)
-    scale = reinterpret_cast<Vec<T>>(reinterpret_cast<Bits<T>>(sixteenth(whole)) + ((whole >> kParts) << S::kMantissa));
-    rest = f * polynomial<T>(S::narrow, f);
+        scale[v] =
+            reinterpret_cast<Vec<T>>(reinterpret_cast<Bits<T>>(sixteenth(whole)) + ((whole >> kParts) << S::kMantissa));
 #else
-    scale = reinterpret_cast<Vec<T>>((whole + S::kBias) << S::kMantissa);
-    rest = f * polynomial<T>(S::wide, f);
+        scale[v] = reinterpret_cast<Vec<T>>((whole + S::kBias) << S::kMantissa);
 #endif
-    return {scale + scale * rest, (1 - scale) - scale * rest};
+    }
+    if constexpr (N == 1) {
+        rest[0] = f[0] * polynomial<T>(c, f[0]);
+    } else {
+        constexpr std::size_t n = sizeof(c) / sizeof(c[0]);
+        for (std::size_t v = 0; v < N; ++v) rest[v] = splat(c[n - 1]);
+        for (std::size_t k = n - 1; k-- > 0;) {
+            for (std::size_t v = 0; v < N; ++v) rest[v] = rest[v] * f[v] + c[k];
+        }
+        for (std::size_t v = 0; v < N; ++v) rest[v] = rest[v] * f[v];
+    }
+    for (std::size_t v = 0; v < N; ++v) {
+        out[v] = {scale[v] + scale[v] * rest[v], (1 - scale[v]) - scale[v] * rest[v]};
+    }
+}
+template <class T>
+inline Decay<T> decay(Vec<T> h) {
+    Decay<T> out[1];
+    decays<T, 1>({h}, out);
+    return out[0];
+}
+// e^{−h} and 1 − e^{−h} of the columns [begin, end) into two rows; h(j) gives one vector.
+template <class T, class H>
+inline void decay_row(std::size_t begin, std::size_t end, H h, T* value, T* complement) {
+    const auto some = [&]<std::size_t N>(std::size_t j, std::integral_constant<std::size_t, N>) {
+        Vec<T> x[N];
+        Decay<T> e[N];
+        for (std::size_t v = 0; v < N; ++v) x[v] = h(j + v * kLanes<T>);
+        decays<T, N>(x, e);
+        for (std::size_t v = 0; v < N; ++v) {
+            store(value + j + v * kLanes<T>, e[v].value);
+            store(complement + j + v * kLanes<T>, e[v].complement);
+        }
+    };
+    constexpr std::size_t N = 4;
+    std::size_t j = begin;
+    for (; j + N * kLanes<T> <= end; j += N * kLanes<T>) some(j, std::integral_constant<std::size_t, N>{});
+    for (; j < end; j += kLanes<T>) some(j, std::integral_constant<std::size_t, 1>{});
 }
 
 // (atan t − t)/t³ in z = t², up to z = 0.06, 0.12, 0.24, 0.5 and 1.

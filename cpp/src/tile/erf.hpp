@@ -27,7 +27,10 @@ struct Erf {
         if constexpr (kConstantPart) odd = row.tables.row(kOdd), constant = row.tables.row(kConstant);
     }
 
-    void half_angles(std::size_t begin, std::size_t end, T* t) const { arctangents<T>(row.range, begin, end, t); }
+    void passes(std::size_t begin, std::size_t end, const T* u_row, Buffer<T> buffer) const {
+        for (std::size_t j = begin; j < end; j += kLanes<T>) prepare(j, abs<T>(load(u_row + j)), buffer);
+        arctangents<T>(row.range, begin, end, buffer[0]);
+    }
 
     // tan B/2, negative where the dual is split, and ℓℓ'/cos x̂
     [[gnu::always_inline]] void prepare(std::size_t j, Vec<T> w, Buffer<T> buffer) const {

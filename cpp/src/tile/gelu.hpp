@@ -29,7 +29,10 @@ struct Gelu {
           root_cos(row.tables.row(kRootCos)),
           row_inverse_root_cos(row.tables.row(kInverseRootCos)) {}
 
-    void half_angles(std::size_t begin, std::size_t end, T* t) const { arctangents<T>(row.range, begin, end, t); }
+    void passes(std::size_t begin, std::size_t end, const T* u_row, Buffer<T> buffer) const {
+        for (std::size_t j = begin; j < end; j += kLanes<T>) prepare(j, abs<T>(load(u_row + j)), buffer);
+        arctangents<T>(row.range, begin, end, buffer[0]);
+    }
 
     // tan B/2, and what is without B in B_e and in the slope
     [[gnu::always_inline]] void prepare(std::size_t j, Vec<T> w, Buffer<T> buffer) const {

@@ -61,6 +61,8 @@ enum SinusoidTable : std::size_t {
     kEvenSlope,     // R_e·Q/f_e
     kOddPart,       // R_o, the root of the odd part's share of E[σ²]
     kEvenPart,      // R_e
+    kLeastOdd,      // the least and the largest f_o/√2 of the block
+    kMostOdd,
     kSinusoidTables
 };
 
