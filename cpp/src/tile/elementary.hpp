@@ -165,7 +165,7 @@ inline void decay_row(std::size_t begin, std::size_t end, H h, T* value, T* comp
             store(complement + j + v * kLanes<T>, e[v].complement);
         }
     };
-    constexpr std::size_t N = 4;
+    constexpr std::size_t N = 2;
     std::size_t j = begin;
     for (; j + N * kLanes<T> <= end; j += N * kLanes<T>) some(j, std::integral_constant<std::size_t, N>{});
     for (; j < end; j += kLanes<T>) some(j, std::integral_constant<std::size_t, 1>{});
@@ -231,7 +231,7 @@ inline void arctangents_with(const T (&c)[n], T* t) {
 }
 template <class T, std::size_t n>
 inline void arctangents_with(const T (&c)[n], std::size_t begin, std::size_t end, T* t) {
-    constexpr std::size_t N = 4;
+    constexpr std::size_t N = 2;
     std::size_t j = begin;
     for (; j + N * kLanes<T> <= end; j += N * kLanes<T>) arctangents_with<T, N>(c, t + j);
     for (; j < end; j += kLanes<T>) arctangents_with<T, 1>(c, t + j);

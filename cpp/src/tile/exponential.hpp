@@ -74,7 +74,7 @@ void exponential_uniform(const LayerCall<T>& call) {
             if (dot != nullptr) store(dot + j, y * e[v].value);
         }
     };
-    constexpr std::size_t N = 4;
+    constexpr std::size_t N = 2;
     std::size_t j = call.begin;
     for (; j + N * kLanes<T> <= end; j += N * kLanes<T>) some(j, std::integral_constant<std::size_t, N>{});
     for (; j < end; j += kLanes<T>) some(j, std::integral_constant<std::size_t, 1>{});
