@@ -30,21 +30,23 @@ double arcsine_cubic(const ArcsineOf& of) {
     if (z < 0.04) {
         for (int m = 14; m >= 0; --m) rest = (1.0 - 1.0 / (2.0 * m + 3.0)) - z * rest;
     } else {
-        const double t = std::sqrt(z);
-        rest = (std::atan(t) - t) / (t * z) + 1.0 / (1.0 + z);
+        const double t = of.u * k;
+        rest = (0.5 * of.alpha - t) / (t * z) + 1.0 / (1.0 + z);
     }
     return 2.0 * k * k * k * rest;
 }
 
 template <class T>
 void write_arcsine(const ArcsineOf& of, T* tables, std::size_t stride) {
-    const double beta = std::atan2(of.cos, of.u);
+    // cos β = u and sin β = cos α, β = π/2 − α
+    const double cos_half = std::sqrt(0.5 * (1.0 + of.cos));
+    const double cos_half_beta = std::sqrt(0.5 * (1.0 + of.u));
     const auto put = [&](std::size_t table, double value) { tables[table * stride] = static_cast<T>(value); };
     put(kRootU, std::sqrt(of.u));
-    put(kSinHalf, std::sin(0.5 * of.alpha));
-    put(kCosHalf, std::cos(0.5 * of.alpha));
-    put(kSinHalfBeta, std::sin(0.5 * beta));
-    put(kCosHalfBeta, std::cos(0.5 * beta));
+    put(kSinHalf, 0.5 * of.u / cos_half);
+    put(kCosHalf, cos_half);
+    put(kSinHalfBeta, 0.5 * of.cos / cos_half_beta);
+    put(kCosHalfBeta, cos_half_beta);
 }
 
 template <class T>

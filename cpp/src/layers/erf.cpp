@@ -43,7 +43,9 @@ void ErfLayer<T>::tabulate(const Scaled* q, std::size_t n, T* tables, std::size_
         const double a3 = arcsine_cubic(of);
         const double ratio_u = 1.0 + of.u * of.u * a3;  // α/u
         // E = (2a²/π) α + c²; the α of a tiny Q is Q itself
-        const Scaled alpha = big_q.value() < 1e-100 ? big_q : Scaled(arcsine_of<double>(big_q).alpha);
+        const bool clamped = of.q != big_q.value();
+        const Scaled alpha =
+            big_q.value() < 1e-100 ? big_q : Scaled(clamped ? arcsine_of<double>(big_q).alpha : of.alpha);
         const Scaled odd = (2.0 * inv_pi) * (square(a_) * alpha);
         const Scaled e = odd + square(c_);
         const auto put = [&](std::size_t table, double value) { tables[table * stride + i] = static_cast<T>(value); };
