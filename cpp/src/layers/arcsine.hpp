@@ -17,8 +17,11 @@ template <class T>
 // (α − u)/u³
 [[nodiscard]] double arcsine_cubic(const ArcsineOf& of);
 
-// Writes the tables of ArcsineTable to tables[t·stride].
+// Writes the tables of ArcsineTable to tables[t·stride], but for the extremes of a block of n samples, which
+// write_extremes takes from the other tables.
 template <class T>
 void write_arcsine(const ArcsineOf& of, T* tables, std::size_t stride);
+template <class T>
+void write_extremes(T* tables, std::size_t n, std::size_t stride);
 
 }  // namespace ntkcore

@@ -43,7 +43,9 @@ void ErfLayer<T>::tabulate(const Scaled* q, std::size_t n, T* tables, std::size_
         const double a3 = arcsine_cubic(of);
         const double ratio_u = 1.0 + of.u * of.u * a3;  // α/u
         // E = (2a²/π) α + c²; the α of a tiny Q is Q itself
-        const Scaled alpha = big_q.value() < 1e-100 ? big_q : Scaled(arcsine_of<double>(big_q).alpha);
+        const bool clamped = of.q != big_q.value();
+        const Scaled alpha =
+            big_q.value() < 1e-100 ? big_q : Scaled(clamped ? arcsine_of<double>(big_q).alpha : of.alpha);
         const Scaled odd = (2.0 * inv_pi) * (square(a_) * alpha);
         const Scaled e = odd + square(c_);
         const auto put = [&](std::size_t table, double value) { tables[table * stride + i] = static_cast<T>(value); };
@@ -59,6 +61,7 @@ void ErfLayer<T>::tabulate(const Scaled* q, std::size_t n, T* tables, std::size_
         moments[i] = {e, quotient((4.0 * inv_pi) * (square(a_) * square(b_)), sqrt(one + 2.0 * big_q)),
                       ratio(Scaled(2.0 * a_ * b_ / std::sqrt(pi)), sqrt(one + big_q))};
     }
+    write_extremes(tables, n, stride);
 }
 
 template <class T>
@@ -75,6 +78,7 @@ void GeluLayer<T>::tabulate(const Scaled* q, std::size_t n, T* tables, std::size
         const double even = even_part(of);
         const double f = 0.5 * pi + even;
         const auto put = [&](std::size_t table, double value) { tables[table * stride + i] = static_cast<T>(value); };
+        put(kTau, of.tau);
         put(kHalfAlpha, 0.5 * of.alpha);
         put(kEven, even);
         put(kRootF, even / (std::sqrt(f) + root) * std::sqrt(0.5));
@@ -84,6 +88,7 @@ void GeluLayer<T>::tabulate(const Scaled* q, std::size_t n, T* tables, std::size
         put(kInverseRootCos, 1.0 / std::sqrt(of.cos));
         moments[i] = gelu_moments(q[i]);
     }
+    write_extremes(tables, n, stride);
 }
 
 template class ErfLayer<float>;

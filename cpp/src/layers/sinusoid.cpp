@@ -24,8 +24,10 @@ void SinusoidLayer<T>::tabulate(const Scaled* q, std::size_t n, T* tables, std::
         const double root = std::clamp(sqrt(exact).value(), 1.0 / kLargestRoot<T>, kLargestRoot<T>);
         const double q2 = root * root;
         // F_o = ½(1 − e^{−2Q²}), F_e = ½(1 + e^{−2Q²}), and E = a² (o² F_o + e² F_e)
-        const double odd = -0.5 * std::expm1(-2.0 * q2);
-        const double even = 1.0 + 0.5 * std::expm1(-2.0 * q2);
+        const double a = std::exp(-q2);
+        const double fade = -std::expm1(-q2);  // 1 − A
+        const double odd = 0.5 * fade * (1.0 + a);
+        const double even = 1.0 - odd;
         const Scaled odd_exact = exact.value() < 1e-100 ? exact : Scaled(odd);
         const Scaled odd_part = square(odd_) * odd_exact;
         const Scaled even_part = even * square(even_);
@@ -33,14 +35,14 @@ void SinusoidLayer<T>::tabulate(const Scaled* q, std::size_t n, T* tables, std::
         const double odd_weight = e.zero() ? 1.0 : std::sqrt(ratio(odd_part, e));
         const double even_weight = e.zero() ? 0.0 : std::sqrt(ratio(even_part, e));
         const Scaled slope = square(odd_) * Scaled(even) + square(even_) * odd_exact;
-        moments[i] = {square(a_) * e, square(a_) * square(b_) * slope, a_ * b_ * odd_ * std::exp(-0.5 * root * root)};
+        moments[i] = {square(a_) * e, square(a_) * square(b_) * slope, a_ * b_ * odd_ * std::sqrt(a)};
 
         const auto rounded = static_cast<double>(static_cast<T>(root));
         put(kSinQ, root);
         put(kSinQLow, root - rounded);
         put(kSinQ2, q2);
-        put(kFaded, std::exp(-root * root));
-        put(kFade, -0.5 * std::expm1(-root * root));
+        put(kFaded, a);
+        put(kFade, 0.5 * fade);
         put(kOddHalfRoot, std::sqrt(0.5 * odd));
         put(kOddInverse, 1.0 / std::sqrt(odd));
         put(kOddSlope, odd_weight * root / std::sqrt(odd));
@@ -58,6 +60,11 @@ void SinusoidLayer<T>::tabulate(const Scaled* q, std::size_t n, T* tables, std::
         put(kSinRest, unit * std::sqrt(s / (1.0 + z * s)));
         put(kSinCubic, 1.0 / std::sqrt(s));
     }
+    if (n == 0) return;
+    T* const odd = tables + kOddHalfRoot * stride;
+    const auto [least, most] = std::minmax_element(odd, odd + n);
+    std::fill_n(tables + kLeastOdd * stride, n, *least);
+    std::fill_n(tables + kMostOdd * stride, n, *most);
 }
 
 template class SinusoidLayer<float>;

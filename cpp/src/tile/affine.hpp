@@ -22,9 +22,13 @@ template <class T>
 struct Dual {
     Vec<T> mu, nu, slope;
 };
+// Between the passes of a row.
+template <class T>
+using Buffer = T (*)[kPanel];
 
-// How the sign of ρ̂ depends on that of ρ: never negative; not negative where ρ is not; any.
-enum class Sign { positive, follows, any };
+// How the sign of ρ̂ depends on that of ρ: never negative; the same, with one |ρ̂| (then μ = 1 − |ρ̂|, and ν is not
+// read); not negative where ρ is not; any.
+enum class Sign { positive, odd, follows, any };
 
 // Where the tables of the columns and of the row lie.
 template <class T>
@@ -65,31 +69,38 @@ void affine_row(const LayerCall<T>& call) {
     T* const theta = call.theta;
     T* const dot = call.dot;
     const std::size_t end = call.end;
-    // In two passes: the formula of the family, and the affine map. Each is a long chain of operations, and the shorter
-    // the chain, the more columns the processor works on at the same time.
+    // In passes: the formula of the family, in one or more, and the affine map. Each is a long chain of operations,
+    // and the shorter the chain, the more columns the processor works on at the same time.
+    constexpr bool kPrepared = requires { &F::passes; };
     alignas(64) T buffer[3][kPanel];
-    for (std::size_t j = call.begin; j < end; j += kLanes<T>) {
+    const auto form = [&](std::size_t j) {
         const Vec<T> u = load(u_row + j);
         const Vec<T> w = kSigned ? abs<T>(u) : u;
         Bits<T> opposite{};
         if constexpr (kSigned) opposite = negative<T>(u);
-        const Dual<T> dual = family.template dual<kSigned>(j, w, opposite);
-        store(buffer[0] + j, dual.mu);
-        if constexpr (kOpposite) store(buffer[1] + j, dual.nu);
-        store(buffer[2] + j, dual.slope);
-    }
-    for (std::size_t j = call.begin; j < end; j += kLanes<T>) {
+        if constexpr (kPrepared) {
+            return family.template dual<kSigned>(j, w, opposite, buffer);
+        } else {
+            return family.template dual<kSigned>(j, w, opposite);
+        }
+    };
+    const auto map = [&](std::size_t j, Vec<T> mu, Vec<T> nu, Vec<T> slope) {
         const Vec<T> rj = load(r + j);
         const Vec<T> sj = load(s + j);
         const Vec<T> dr = r_row - rj;
         const Vec<T> ds = s_row - sj;
         const Vec<T> spread = dr * dr + ds * ds;
         const Vec<T> big_r = twice_r * rj;
-        const Vec<T> slope = load(buffer[2] + j);
-        Vec<T> next = abs<T>(big_r * load(buffer[0] + j) + spread);  // 1 − ρ⁺, negative by a rounding error at most
+        Vec<T> next = abs<T>(big_r * mu + spread);  // 1 − ρ⁺, negative by a rounding error at most
         Vec<T> rho;
-        if constexpr (kOpposite) {
-            const Vec<T> o = big_r * load(buffer[1] + j) + (spread + 4 * (s_row * sj));  // 1 + ρ⁺
+        if constexpr (F::kSign == Sign::odd && kSigned) {
+            const Vec<T> u = load(u_row + j);
+            const Vec<T> o = next + 4 * (s_row * sj);
+            next = negative<T>(u) ? o : next;  // 1 ∓ ρ⁺ for the sign of ρ
+            rho = flip<T>(1 - next, sign_bits<T>(u));
+            next = with_sign<T>(abs<T>(minimum<T>(next, 2 - next)), sign_bits<T>(rho));
+        } else if constexpr (kOpposite) {
+            const Vec<T> o = big_r * nu + (spread + 4 * (s_row * sj));  // 1 + ρ⁺
             next = o < next ? minus_abs<T>(o) : next;
             rho = flip<T>(1 - abs<T>(next), sign_bits<T>(next));
         } else {
@@ -98,6 +109,23 @@ void affine_row(const LayerCall<T>& call) {
         store(u_row + j, next);
         if (theta != nullptr) store(theta + j, load(theta + j) * (big_r * slope) + rho);
         if (dot != nullptr) store(dot + j, slope);
+    };
+    if constexpr (kPrepared) {
+        family.passes(call.begin, end, u_row, buffer);
+        for (std::size_t j = call.begin; j < end; j += kLanes<T>) {
+            const Dual<T> dual = form(j);
+            map(j, dual.mu, dual.nu, dual.slope);
+        }
+    } else {
+        for (std::size_t j = call.begin; j < end; j += kLanes<T>) {
+            const Dual<T> dual = form(j);
+            store(buffer[0] + j, dual.mu);
+            if constexpr (kOpposite) store(buffer[1] + j, dual.nu);
+            store(buffer[2] + j, dual.slope);
+        }
+        for (std::size_t j = call.begin; j < end; j += kLanes<T>) {
+            map(j, load(buffer[0] + j), kOpposite ? load(buffer[1] + j) : Vec<T>{}, load(buffer[2] + j));
+        }
     }
 }
 

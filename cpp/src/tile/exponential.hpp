@@ -19,16 +19,24 @@ struct Exponential {
         if constexpr (kLow) low = tables.row(kExponentialLow);
     }
 
+    void passes(std::size_t begin, std::size_t end, const T* u_row, Buffer<T> buffer) const {
+        const T half = T(0.5);
+        decay_row<T>(
+            begin, end,
+            [&](std::size_t j) {
+                const Vec<T> u = load(u_row + j);
+                const Vec<T> qj = tables.column(kExponentialQ, j);
+                Vec<T> d = q - qj;
+                if constexpr (kLow) d += low - tables.column(kExponentialLow, j);
+                const Vec<T> v = negative<T>(u) ? 2 - abs<T>(u) : u;
+                return half * d * d + (q * qj) * v;
+            },
+            buffer[0], buffer[1]);
+    }
+
     template <bool kSigned>
-    [[nodiscard]] Dual<T> dual(std::size_t j, Vec<T> w, Bits<T> opposite) const {
-        const Vec<T> qj = tables.column(kExponentialQ, j);
-        Vec<T> d = q - qj;
-        if constexpr (kLow) d += low - tables.column(kExponentialLow, j);
-        const Vec<T> y = q * qj;
-        Vec<T> v = w;
-        if constexpr (kSigned) v = opposite ? 2 - w : w;
-        const auto [value, complement] = decay<T>(T(0.5) * d * d + y * v);
-        return {complement, Vec<T>{}, y * value};
+    [[nodiscard]] Dual<T> dual(std::size_t j, Vec<T> /*w*/, Bits<T> /*opposite*/, Buffer<T> buffer) const {
+        return {load(buffer[1] + j), Vec<T>{}, (q * tables.column(kExponentialQ, j)) * load(buffer[0] + j)};
     }
 
     Tables<T> tables;
@@ -46,16 +54,30 @@ void exponential_uniform(const LayerCall<T>& call) {
     T* const theta = call.theta;
     T* const dot = call.dot;
     const std::size_t end = call.end;
-    for (std::size_t j = call.begin; j < end; j += kLanes<T>) {
-        const Vec<T> u = load(u_row + j);
-        Vec<T> v = u;
-        if constexpr (kSigned) v = negative<T>(u) ? 2 - abs<T>(u) : u;
-        const auto [value, complement] = decay<T>(y * v);
-        const Vec<T> next = big_r * complement;
-        store(u_row + j, next);
-        if (theta != nullptr) store(theta + j, load(theta + j) * (gain * value) + (1 - next));
-        if (dot != nullptr) store(dot + j, y * value);
-    }
+    const auto some = [&]<std::size_t N>(std::size_t first, std::integral_constant<std::size_t, N>) {
+        Vec<T> h[N];
+        Decay<T> e[N];
+        for (std::size_t v = 0; v < N; ++v) {
+            const Vec<T> u = load(u_row + first + v * kLanes<T>);
+            if constexpr (kSigned) {
+                h[v] = y * (negative<T>(u) ? 2 - abs<T>(u) : u);
+            } else {
+                h[v] = y * u;
+            }
+        }
+        decays<T, N>(h, e);
+        for (std::size_t v = 0; v < N; ++v) {
+            const std::size_t j = first + v * kLanes<T>;
+            const Vec<T> next = big_r * e[v].complement;
+            store(u_row + j, next);
+            if (theta != nullptr) store(theta + j, load(theta + j) * (gain * e[v].value) + (1 - next));
+            if (dot != nullptr) store(dot + j, y * e[v].value);
+        }
+    };
+    constexpr std::size_t N = 2;
+    std::size_t j = call.begin;
+    for (; j + N * kLanes<T> <= end; j += N * kLanes<T>) some(j, std::integral_constant<std::size_t, N>{});
+    for (; j < end; j += kLanes<T>) some(j, std::integral_constant<std::size_t, 1>{});
 }
 
 template <class T>

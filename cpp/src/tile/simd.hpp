@@ -97,6 +97,11 @@ template <class T>
 inline Vec<T> flip(Vec<T> x, Bits<T> sign) {
     return reinterpret_cast<Vec<T>>(reinterpret_cast<Bits<T>>(x) ^ sign);
 }
+// x ≥ 0 with the given sign bit.
+template <class T>
+inline Vec<T> with_sign(Vec<T> x, Bits<T> sign) {
+    return reinterpret_cast<Vec<T>>(reinterpret_cast<Bits<T>>(x) | sign);
+}
 // −1 (all bits) in every lane whose sign bit is set, also for −0.
 template <class T>
 inline Bits<T> negative(Vec<T> x) {
@@ -157,6 +162,36 @@ inline Vec<double> sqrt_near_one(Vec<double> x) {
     return g + (g * r) * (0.5 + r * (0.375 + r * 0.3125));
 #else
     return sqrt(x);
+#endif
+}
+
+// √x and 1/√x for 0 < x of moderate size, with AVX-512 likewise from the estimate: the divider unit is slow, and the
+// formulas that need a root also divide.
+template <class T>
+struct Root {
+    Vec<T> value, inverse;
+};
+template <class T>
+inline Root<T> root(Vec<T> x) {
+#if defined(__AVX512F__)
+    Vec<T> y;
+    if constexpr (sizeof(T) == sizeof(float)) {
+        y = (Vec<T>)_mm512_rsqrt14_ps((__m512)x);
+    } else {
+        y = (Vec<T>)_mm512_rsqrt14_pd((__m512d)x);
+    }
+    const Vec<T> g = x * y;
+    const Vec<T> r = 1 - g * y;
+    Vec<T> more;  // (1 − r)^{-½} − 1
+    if constexpr (sizeof(T) == sizeof(float)) {
+        more = r * (T(0.5) + r * T(0.375));
+    } else {
+        more = r * (T(0.5) + r * (T(0.375) + r * T(0.3125)));
+    }
+    return {g + g * more, y + y * more};
+#else
+    const Vec<T> value = sqrt(x);
+    return {value, 1 / value};
 #endif
 }
 

@@ -133,12 +133,72 @@ struct Sinusoid {
     T q, low = 0, q2, a, fade, odd_half_root, odd_inverse, odd_slope, even_half_root, even_inverse, even_slope;
 };
 
+// The odd part alone, in rows where no pair is close to the limits that odd_gap watches.
+template <class T>
+struct Sine {
+    static constexpr Sign kSign = Sign::odd;
+    static constexpr bool kLow = sizeof(T) == sizeof(float);
+
+    explicit Sine(const LayerCall<T>& call)
+        : tables(call),
+          q(tables.row(kSinQ)),
+          a(tables.row(kFaded)),
+          fade(tables.row(kFade)),
+          half_root(tables.row(kOddHalfRoot)),
+          inverse(tables.row(kOddInverse)),
+          half_slope(T(0.5) * tables.row(kOddSlope)) {
+        if constexpr (kLow) low = tables.row(kSinQLow);
+    }
+
+    // E₋ and 1 − E₋
+    void passes(std::size_t begin, std::size_t end, const T* u_row, Buffer<T> buffer) const {
+        const T half = T(0.5);
+        decay_row<T>(
+            begin, end,
+            [&](std::size_t j) {
+                const Vec<T> qj = tables.column(kSinQ, j);
+                Vec<T> d = q - qj;
+                if constexpr (kLow) d += low - tables.column(kSinQLow, j);
+                return half * d * d + (q * qj) * abs<T>(load(u_row + j));
+            },
+            buffer[0], buffer[1]);
+    }
+
+    template <bool kSigned>
+    [[nodiscard]] Dual<T> dual(std::size_t j, Vec<T> /*w*/, Bits<T> /*opposite*/, Buffer<T> buffer) const {
+        const Vec<T> near = load(buffer[0] + j);
+        const Vec<T> far = (a * tables.column(kFaded, j)) / near;  // E₊
+        const Vec<T> half_e = T(0.5) * load(buffer[1] + j);
+        const Vec<T> d_fade = fade - tables.column(kFade, j);
+        const Vec<T> d_root = half_root - tables.column(kOddHalfRoot, j);
+        const Vec<T> gap = (half_e + half_e * far) - (d_fade * d_fade + d_root * d_root);
+        return {gap * (inverse * tables.column(kOddInverse, j)), Vec<T>{},
+                (half_slope * tables.column(kOddSlope, j)) * (near + far)};
+    }
+
+    // Is larger than 0.11, the larger Q² of each pair, and no f_o² below a tenth of the other?
+    [[nodiscard]] static bool suits(const LayerCall<T>& call) {
+        const Tables<T> tables(call);
+        const T root = tables.row(kOddHalfRoot);
+        const T block_least = tables.columns[kLeastOdd * tables.stride];
+        const T block_most = tables.columns[kMostOdd * tables.stride];
+        const T least = root < block_least ? root : block_least;
+        const T most = root > block_most ? root : block_most;
+        const T larger = root > block_least ? root : block_least;
+        return larger * larger > T(0.0505) && least * least > T(0.101) * (most * most);
+    }
+
+    Tables<T> tables;
+    T q, low = 0, a, fade, half_root, inverse, half_slope;
+};
+
 template <class T>
 void sinusoid(const LayerCall<T>& call) {
     const bool odd = call.constants[0] != 0;
     const bool even = call.constants[1] != 0;
     if (odd && even) return affine_rows<T, Sinusoid<T, true, true>>(call);
     if (even) return affine_rows<T, Sinusoid<T, false, true>>(call);
+    if (Sine<T>::suits(call)) return affine_rows<T, Sine<T>>(call);
     return affine_rows<T, Sinusoid<T, true, false>>(call);
 }
 

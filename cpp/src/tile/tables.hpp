@@ -8,16 +8,17 @@ namespace ntkcore::tile {
 // exp(−½(Q_i² + Q_j²) + Q_i Q_j ρ): Q, and in float32 what the rounding of Q lost.
 enum ExponentialTable : std::size_t { kExponentialQ, kExponentialLow };
 
-// Of u = sin α = Q/(1 + Q), for erf and gelu, which add theirs behind.
+// Of u = sin α = Q/(1 + Q), for erf and gelu, which add theirs behind. The last ones are of a whole block of samples:
+// what all its pairs have in common is decided once a row.
 enum ArcsineTable : std::size_t {
-    kQ,            // Q
-    kTau,          // τ = 1 − u = 1/(1 + Q)
     kRootU,        // √u
-    kCos,          // cos α
     kSinHalf,      // sin α/2
     kCosHalf,      // cos α/2
     kSinHalfBeta,  // sin β/2, β = π/2 − α
     kCosHalfBeta,  // cos β/2
+    kLeastU,       // the least u of the block
+    kMostSinHalf,  // sin α/2 and cos α/2 of its largest α
+    kMostCosHalf,
     kArcsineTables
 };
 enum ErfTable : std::size_t {
@@ -31,13 +32,14 @@ enum ErfTable : std::size_t {
     kErfTables
 };
 enum GeluTable : std::size_t {
-    kHalfAlpha = kArcsineTables,  // ½α
-    kEven,                        // F_e
-    kRootF,                       // (√F − √(π/2))/√2
-    kInverseRootF,                // 1/√F
-    kSlope,                       // √u·τ/√(2 cos α)
-    kRootCos,                     // √cos α
-    kInverseRootCos,              // 1/√cos α
+    kTau = kArcsineTables,  // τ = 1 − u = 1/(1 + Q)
+    kHalfAlpha,             // ½α
+    kEven,                  // F_e
+    kRootF,                 // (√F − √(π/2))/√2
+    kInverseRootF,          // 1/√F
+    kSlope,                 // √u·τ/√(2 cos α)
+    kRootCos,               // √cos α
+    kInverseRootCos,        // 1/√cos α
     kGeluTables
 };
 
@@ -59,6 +61,8 @@ enum SinusoidTable : std::size_t {
     kEvenSlope,     // R_e·Q/f_e
     kOddPart,       // R_o, the root of the odd part's share of E[σ²]
     kEvenPart,      // R_e
+    kLeastOdd,      // the least and the largest f_o/√2 of the block
+    kMostOdd,
     kSinusoidTables
 };
 
