@@ -16,7 +16,14 @@ constexpr double kSmallestRoot = 1e-140;  // √q beyond these counts as these
 constexpr double kLargestRootQ = 1e140;
 
 double density(double z) { return std::exp(-0.5 * z * z) / std::sqrt(2.0 * std::numbers::pi); }
-double mass(double z) { return 0.5 * std::erf(z * std::numbers::sqrt2 / 2.0); }  // Φ(z) − ½
+double bulk(double z) { return 0.5 * std::erf(z * std::numbers::sqrt2 / 2.0); }              // Φ(z) − ½
+double tail(double z) { return 0.5 * std::erfc(std::fabs(z) * std::numbers::sqrt2 / 2.0); }  // Φ(−|z|)
+// Φ(b) − Φ(a) for a < b
+double mass(double a, double b) {
+    if (a > tile::kPiecewiseBulk) return tail(a) - tail(b);
+    if (b < -tile::kPiecewiseBulk) return tail(b) - tail(a);
+    return bulk(b) - bulk(a);
+}
 
 }  // namespace
 
@@ -70,24 +77,21 @@ void PiecewiseLinearLayer<T>::tabulate(const Scaled* q, std::size_t n, T* tables
     const double far = sizeof(T) == sizeof(float) ? 12.0 : 38.0;  // no mass beyond
     const std::size_t terms = layout_.terms;
     const std::size_t degrees = degree_of(terms - 1) + 1;
-    std::vector<double> edge(kinks + 2), below(kinks + 2), height(kinks + 2), share(kinks + 1), value(kinks + 1),
-        slope(kinks + 1), a(degrees);
+    std::vector<double> edge(kinks + 2), height(kinks + 2), share(kinks + 1), value(kinks + 1), slope(kinks + 1),
+        a(degrees);
     for (std::size_t i = 0; i < n; ++i) {
         const double root = q[i].zero() ? kSmallestRoot : std::clamp(sqrt(q[i]).value(), kSmallestRoot, kLargestRootQ);
         edge.front() = -far;
         edge.back() = far;
-        below.front() = -0.5;
-        below.back() = 0.5;
         height.front() = height.back() = 0.0;
         for (std::size_t b = 1; b <= kinks; ++b) {
             edge[b] = std::clamp(kink_[b - 1] / root, -far, far);
             const bool outside = std::fabs(edge[b]) >= far;
-            below[b] = outside ? std::copysign(0.5, edge[b]) : mass(edge[b]);
             height[b] = outside ? 0.0 : density(edge[b]);
         }
         double scale = 0.0;
         for (std::size_t k = 0; k <= kinks; ++k) {
-            share[k] = below[k + 1] - below[k];
+            share[k] = mass(edge[k], edge[k + 1]);
             if (edge[k] < edge[k + 1])
                 scale = std::fmax(scale, std::fmax(std::fabs(value_[k]), std::fabs(slope_[k]) * root));
         }
@@ -142,8 +146,9 @@ void PiecewiseLinearLayer<T>::tabulate(const Scaled* q, std::size_t n, T* tables
         for (std::size_t t = 0; t < terms; ++t) put(t, a[degree_of(t)]);
         for (std::size_t b = 0; b < kinks; ++b) {
             put(layout_.edge(b), edge[b + 1]);
-            put(layout_.edge(b) + 1, below[b + 1]);
-            put(layout_.edge(b) + 2, height[b + 1]);
+            put(layout_.edge(b) + 1, bulk(edge[b + 1]));
+            put(layout_.edge(b) + 2, tail(edge[b + 1]));
+            put(layout_.edge(b) + 3, height[b + 1]);
         }
         for (std::size_t k = 0; k <= kinks; ++k) {
             put(layout_.value(k), value[k] * norm);

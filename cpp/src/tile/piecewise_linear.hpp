@@ -50,10 +50,10 @@ template <class T, int kParity>
 struct PiecewiseLinear {
     static constexpr Sign kSign = Sign::any;
 
-    // One sample: edges of its pieces (those at ±∞ included), Φ − ½ and φ there; the pieces.
+    // One sample: edges of its pieces (those at ±∞ included), Φ − ½, Φ(−|z|) and φ there; the pieces.
     template <class V>
     struct Pieces {
-        V edge[kMostKinks + 2], mass[kMostKinks + 2], density[kMostKinks + 2];
+        V edge[kMostKinks + 2], bulk[kMostKinks + 2], tail[kMostKinks + 2], density[kMostKinks + 2];
         V value[kMostKinks + 1], slope[kMostKinks + 1];
     };
 
@@ -67,7 +67,8 @@ struct PiecewiseLinear {
         const std::size_t last = layout.kinks + 1;
         for (std::size_t k = 0; k <= last; ++k) {  // those of σ(−x)
             mirrored.edge[k] = -straight.edge[last - k];
-            mirrored.mass[k] = -straight.mass[last - k];
+            mirrored.bulk[k] = -straight.bulk[last - k];
+            mirrored.tail[k] = straight.tail[last - k];
             mirrored.density[k] = straight.density[last - k];
         }
         for (std::size_t k = 0; k < last; ++k) {
@@ -82,13 +83,14 @@ struct PiecewiseLinear {
         const std::size_t last = layout.kinks + 1;
         to.edge[0] = V{} - kFar;
         to.edge[last] = V{} + kFar;
-        to.mass[0] = V{} - T(0.5);
-        to.mass[last] = V{} + T(0.5);
-        to.density[0] = to.density[last] = V{};
+        to.bulk[0] = V{} - T(0.5);
+        to.bulk[last] = V{} + T(0.5);
+        to.tail[0] = to.tail[last] = to.density[0] = to.density[last] = V{};
         for (std::size_t b = 0; b < layout.kinks; ++b) {
             to.edge[b + 1] = table(layout.edge(b));
-            to.mass[b + 1] = table(layout.edge(b) + 1);
-            to.density[b + 1] = table(layout.edge(b) + 2);
+            to.bulk[b + 1] = table(layout.edge(b) + 1);
+            to.tail[b + 1] = table(layout.edge(b) + 2);
+            to.density[b + 1] = table(layout.edge(b) + 3);
         }
         for (std::size_t k = 0; k < last; ++k) {
             to.value[k] = table(layout.value(k));
@@ -98,6 +100,17 @@ struct PiecewiseLinear {
 
     struct Near {
         Vec<T> gap, slope;  // 1 − ρ̂ and ∂ρ̂/∂ρ
+    };
+
+    // (p + sz)² φ(z) at the end of an interval, and its first and third derivative.
+    struct End {
+        End(Vec<T> p, Vec<T> s, Vec<T> z, Vec<T> phi) {
+            const Vec<T> e = p + s * z;
+            value = e * e * phi;
+            first = e * (2 * s - z * e) * phi;
+            third = (e * e * z * (3 - z * z) + 6 * s * (e * (z * z - 1) - s * z)) * phi;
+        }
+        Vec<T> value, first, third;
     };
 
     // ½|f − f'|² and D₁: over each piece that a piece of the row shares with one of the column.
@@ -116,20 +129,24 @@ struct PiecewiseLinear {
                 if (!any<T>(shared)) continue;
                 const Vec<T> phi_low = low_row ? splat(x.density[a]) : y.density[b];
                 const Vec<T> phi_high = high_row ? splat(x.density[a + 1]) : y.density[b + 1];
-                const Vec<T> mass =
-                    (high_row ? splat(x.mass[a + 1]) : y.mass[b + 1]) - (low_row ? splat(x.mass[a]) : y.mass[b]);
+                const Vec<T> fall =
+                    (low_row ? splat(x.tail[a]) : y.tail[b]) - (high_row ? splat(x.tail[a + 1]) : y.tail[b + 1]);
+                const Vec<T> middle =
+                    (high_row ? splat(x.bulk[a + 1]) : y.bulk[b + 1]) - (low_row ? splat(x.bulk[a]) : y.bulk[b]);
+                const Vec<T> lower = high < T(-kPiecewiseBulk) ? -fall : middle;
+                const Vec<T> mass = low > T(kPiecewiseBulk) ? fall : lower;
                 const Vec<T> p = x.value[a] - y.value[b];
                 const Vec<T> s = x.slope[a] - y.slope[b];
                 const Vec<T> second = mass - (high * phi_high - low * phi_low);
                 Vec<T> square = p * p * mass + 2 * (p * s) * (phi_low - phi_high) + s * s * second;
                 const Bits<T> narrow = width < LayerSeries<T>::kNarrow;
                 if (any<T>(narrow & shared)) {  // Euler and Maclaurin's formula for (f − f')² φ
-                    const Vec<T> left = p + s * low;
-                    const Vec<T> right = p + s * high;
-                    const Vec<T> rise = left * (2 * s - low * left) * phi_low;
-                    const Vec<T> fall = right * (2 * s - high * right) * phi_high;
-                    const Vec<T> thin = width * (T(0.5) * (left * left * phi_low + right * right * phi_high) +
-                                                 width * (rise - fall) * T(1.0 / 12));
+                    const End left(p, s, low, phi_low);
+                    const End right(p, s, high, phi_high);
+                    const Vec<T> w2 = width * width;
+                    const Vec<T> thin = width * (T(0.5) * (left.value + right.value) +
+                                                 width * (left.first - right.first) * T(1.0 / 12) -
+                                                 (w2 * width) * (left.third - right.third) * T(1.0 / 720));
                     square = narrow ? thin : square;
                 }
                 distance += shared ? square : Vec<T>{};
