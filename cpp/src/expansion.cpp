@@ -219,6 +219,7 @@ struct Sums {
     double square = 0.0;      // E[σ²]
     double slope = 0.0;       // E[(d/dz σ(√q z))²] = q E[σ̇²]
     double unresolved = 0.0;  // size of what the panels do not see
+    bool constant = false;    // σ has the same value at all nodes
 };
 
 constexpr std::size_t kRows = kNodes + Legendre::kTop;
@@ -256,6 +257,18 @@ void add_part(const Rule& rule, std::size_t m, double* y, Sums* sums, std::vecto
     }
 }
 
+// σ has the same value at all n nodes of variance i.
+bool constant(std::size_t n, std::size_t i, const Split& space) {
+    const auto first = [&](const std::vector<double>& part) {
+        return part.begin() + static_cast<std::ptrdiff_t>(i * n);
+    };
+    const auto all = [&](const std::vector<double>& part, double value) {
+        return std::all_of(first(part), first(part) + static_cast<std::ptrdiff_t>(n),
+                           [=](double y) { return y == value; });
+    };
+    return (space.odd.empty() || all(space.odd, 0.0)) && (space.even.empty() || all(space.even, *first(space.even)));
+}
+
 // One exponent for both parts of each variance.
 void scale(std::size_t m, std::size_t n, Split& space, Sums* sums) {
     for (std::size_t i = 0; i < m; ++i) {
@@ -267,6 +280,7 @@ void scale(std::size_t m, std::size_t n, Split& space, Sums* sums) {
         }
         if (!(most <= std::numeric_limits<double>::max())) throw std::domain_error("the activation is not finite");
         sums[i] = Sums();
+        sums[i].constant = constant(n, i, space);
         std::frexp(most, &sums[i].exponent);
         if (std::abs(sums[i].exponent) < 200) {
             sums[i].exponent = 0;
@@ -431,6 +445,7 @@ class Expander {
     }
 
     // What the terms leave of the sums, from above: rounding and quadrature errors included.
+    // Each coefficient is rounded by ε√E[σ²], and all of them count in the slope.
     static void rest(Parity parity, const Sums& sums, const double* a, std::size_t terms, double& tail,
                      double& slope_tail) {
         double square = 0.0;
@@ -440,8 +455,10 @@ class Expander {
             slope += static_cast<double>(degree_of(parity, t)) * (a[t] * a[t]);
         }
         const double doubt = std::sqrt(sums.square) * sums.unresolved;
+        const double rounding =
+            kEps * static_cast<double>(degree_of(parity, terms)) * std::sqrt(sums.square * sums.slope);
         tail = std::fmax(0.0, sums.square - square) + 8 * kEps * sums.square + 4 * doubt;
-        slope_tail = std::fmax(0.0, sums.slope - slope) + 64 * kEps * sums.slope +
+        slope_tail = std::fmax(0.0, sums.slope - slope) + 64 * kEps * sums.slope + rounding +
                      4 * doubt * std::sqrt(sums.slope / std::fmax(sums.square, 1e-300));
     }
 
@@ -657,15 +674,18 @@ Expansion expand(const Expandable& what, const Scaled* q, std::size_t n, double 
         Truncation& truncation = result.truncation[v];
         const Scaled unit(1.0, s.exponent);
         // σ is σ(0) but for its last digits: its slope is that at 0
-        const bool constant = roots[v] < 1e-6 && s.slope < 1e-17 * s.square;
+        const bool constant = s.constant || (roots[v] < 1e-6 && s.slope < 1e-17 * s.square);
         if (constant) {
             double* b = a.data() + v * terms;
             for (std::size_t t = parity == Parity::none ? 1 : 0; t < terms; ++t)
                 b[t] = degree_of(parity, t) == 0 ? b[t] : 0.0;
-            if (parity == Parity::none && terms > 1) b[1] = std::ldexp(roots[v] * zero.mean_slope, -s.exponent);
+            if (parity == Parity::none && terms > 1 && !s.constant)
+                b[1] = std::ldexp(roots[v] * zero.mean_slope, -s.exponent);
         }
         moments.square = Scaled(s.square) * (unit * unit);
-        moments.slope_square = constant ? zero.slope_square : quotient(Scaled(s.slope) * (unit * unit), variances[v]);
+        moments.slope_square = s.constant ? Scaled()
+                               : constant ? zero.slope_square
+                                          : quotient(Scaled(s.slope) * (unit * unit), variances[v]);
         double norm = 0.0;
         double curvature = 0.0;
         for (std::size_t t = kept; t-- > 0;) {
@@ -685,7 +705,7 @@ Expansion expand(const Expandable& what, const Scaled* q, std::size_t n, double 
         }
         truncation.tail /= s.square;
         truncation.slope_tail /= s.square;
-        truncation.chi = s.slope / s.square;
+        truncation.chi = s.constant ? 0.0 : s.slope / s.square;
         truncation.curvature = curvature / norm;
         const double scale_to = 1.0 / std::sqrt(norm);
         if (parity == Parity::odd || (parity == Parity::none && kept > 1)) {

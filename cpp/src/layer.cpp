@@ -9,6 +9,7 @@
 #include "layers/exponential.hpp"
 #include "layers/gaussian.hpp"
 #include "layers/mehler.hpp"
+#include "layers/piecewise_linear.hpp"
 #include "layers/rectified_monomial.hpp"
 #include "layers/sinusoid.hpp"
 #include "layers/step.hpp"
@@ -34,6 +35,7 @@ constexpr Named kNames[] = {
     {"step", Family::step},
     {"gaussian", Family::gaussian},
     {"expanded", Family::expanded},
+    {"piecewise_linear", Family::piecewise_linear},
 };
 
 }  // namespace
@@ -93,6 +95,8 @@ std::unique_ptr<Layer<T>> Layer<T>::make(const Activation& activation) {
             return std::make_unique<GaussianLayer<T>>(activation.parameters);
         case Family::expanded:
             return std::make_unique<ExpandedLayer<T>>(activation.expandable);
+        case Family::piecewise_linear:
+            return std::make_unique<PiecewiseLinearLayer<T>>(activation.parameters);
     }
     throw std::invalid_argument("unknown family of activations");
 }

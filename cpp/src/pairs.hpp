@@ -232,19 +232,15 @@ class Pairs {
     // `input`: the rounding error of the samples and of the result. `curve`: what takes the place of the layers.
     [[nodiscard]] Report report(double input, const Curve* curve = nullptr) const {
         std::vector<Sensitivity> sensitivity;
-        std::vector<double> modulus;
         Report result;
         for (std::size_t m = 0; m < layers_.size(); ++m) {
             sensitivity.push_back(rows().sensitivity(m));
             sensitivity.back().include(cols().sensitivity(m));
-            // D = λκ₀ + (1 − λ), and κ₀ changes by at most arccos(1 − η)/π ≤ √(η/2)
-            modulus.push_back(
-                layers_[m]->family() == Family::ab_relu ? static_cast<double>(constants_[m][0]) * std::sqrt(0.5) : 0.0);
             result.degrees.push_back(layers_[m]->degree());
             result.capped = result.capped || layers_[m]->capped();
         }
         const double epsilon = std::max<double>(std::numeric_limits<T>::epsilon(), input);
-        result.bounds = error_bounds(sensitivity, modulus, epsilon);
+        result.bounds = error_bounds(sensitivity, epsilon);
         if (curve != nullptr) {
             ErrorBound& last = result.bounds.back();
             last.sigma += 4 * curve->error[0];

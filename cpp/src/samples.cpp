@@ -187,10 +187,12 @@ void Samples<T>::make_layers(const Network& network, const Layers<T>& layers, st
                     const double share = ratio(a, next);
                     const double passed = share * before / theta[i];
                     const Truncation lost = layers[m]->truncation(i);
-                    sensitivity[block].include({layers[m]->family() == Family::expanded, lost.tail, share, share * chi,
-                                                passed * chi, passed * lost.slope_tail, passed * lost.curvature,
-                                                chi > 0 ? lost.slope_tail / chi : 0.0,
-                                                chi > 0 ? lost.curvature / chi : 0.0, 1.0 / theta[i]});
+                    const bool expanded = layers[m]->family() == Family::expanded;
+                    const double curvature = expanded ? lost.curvature : of.curvature;
+                    sensitivity[block].include({expanded, lost.tail, share, share * chi, passed * chi,
+                                                passed * lost.slope_tail, passed * curvature,
+                                                chi > 0 ? lost.slope_tail / chi : 0.0, chi > 0 ? curvature / chi : 0.0,
+                                                1.0 / theta[i], of.bend});
                 }
                 degenerate[i] = q[i].zero() ? 1 : 0;
                 if (q[i].zero()) any_degenerate.store(true, std::memory_order_relaxed);

@@ -213,6 +213,10 @@ inline Dual dual(const Activation& activation, Real q, Real c, Real p) {
             return step(of.at(0), of.at(1), q, c, p);
         case Family::gaussian:
             return gaussian(of.at(0), of.at(1), q, c, p);
+        case Family::piecewise_linear:
+            // a kink at 0 alone; others are held against mpmath (tests/test_piecewise_linear.py)
+            if (of.size() == 5 && of[0] == 0 && of[3] == 0 && of[4] == 0) return ab_relu(of[1], of[2], q, c, p);
+            break;
         case Family::expanded:
             break;
     }

@@ -46,6 +46,10 @@ const std::vector<Activation> kActivations = {
     {Family::step, {-0.3, 2}, nullptr},
     {Family::gaussian, {1, -1}, nullptr},
     {Family::gaussian, {2, -0.1}, nullptr},
+    {Family::piecewise_linear, {0, 0, 1, 0, 0}, nullptr},
+    {Family::piecewise_linear, {0, -1, 1, 0, 0}, nullptr},
+    {Family::piecewise_linear, {0, 0.3, -1.2, 0, 0}, nullptr},
+    {Family::piecewise_linear, {0, 0.7, 0.7, 0, 0}, nullptr},
 };
 
 std::string describe(const Activation& activation) {

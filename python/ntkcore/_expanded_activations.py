@@ -81,8 +81,10 @@ class ExpandedActivation(Activation):
         return True
 
     @property
-    def engine_function(self) -> Function:
-        """What the engine calls, with vectors."""
+    def engine_function(self) -> Function | None:
+        """What the engine calls, with vectors; closed forms do without."""
+        if self.family != "expanded":
+            return None
         return self.function if self.identity is None else functools.partial(_evaluate, self.function, self.name)
 
     def __repr__(self) -> str:
@@ -325,7 +327,9 @@ def _elu_like(name: str, parameters: tuple[float, ...], scale: float, alpha: flo
 def _clip_like(name: str, low: float, high: float, slope: float, shift: float) -> Activation:
     rest: dict[str, Any] = {"low": low, "high": high, "slope": slope, "shift": shift}
     ends = ((low - shift) / slope, (high - shift) / slope)
-    return _named(name, (), functools.partial(_clip, **rest), functools.partial(_clip_slope, **rest), ends)
+    pieces = (*ends, 0.0, slope, 0.0, low, shift, high)  # kinks, slopes, intercepts
+    f, derivative = functools.partial(_clip, **rest), functools.partial(_clip_slope, **rest)
+    return ExpandedActivation(name, (), "piecewise_linear", pieces, f, derivative, ends)
 
 
 def hard_tanh() -> Activation:

@@ -243,6 +243,9 @@ _EXACT: dict[str, Callable[..., Activation]] = {
     "monomial": monomial,
     "polynomial": polynomial,
     "hermite": hermite,
+    "hard_tanh": hard_tanh,
+    "relu6": relu6,
+    "hard_sigmoid": hard_sigmoid,
 }
 _EXPANDED: dict[str, Callable[..., Activation]] = {
     "tanh": tanh,
@@ -255,9 +258,6 @@ _EXPANDED: dict[str, Callable[..., Activation]] = {
     "elu": elu,
     "selu": selu,
     "celu": celu,
-    "hard_tanh": hard_tanh,
-    "relu6": relu6,
-    "hard_sigmoid": hard_sigmoid,
     "softsign": softsign,
 }
 _MAKERS = _EXACT | _EXPANDED

@@ -22,6 +22,7 @@ enum class Family {
     step,                // a for x < 0, b for x > 0; parameters a, b
     gaussian,            // a·exp(bx²); parameters a, b
     expanded,            // any function, by its Hermite expansion
+    piecewise_linear,    // continuous; parameters: the B kinks, the B + 1 slopes, the B + 1 intercepts
 };
 
 // The family of this name; std::invalid_argument for an unknown one.

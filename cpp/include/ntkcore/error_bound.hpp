@@ -9,6 +9,10 @@
 // and for ρ⁺ = r_i r_j C + s_i s_j and T⁺ = r_i r_j D T + ρ⁺, T = Θ/√(qq'), with |T_ij| ≤ √(T_ii T_jj), bounds of
 //   η = max |ρ̂ − ρ|,   ζ = max |T̂_ij − T_ij|/√(T_ii T_jj),   and  |D̂ − D|/√(χχ'),
 // in which every factor √(x_i x_j) is replaced by the largest x_i.
+//
+// Closed forms are not truncated: of them |D(ρ̂) − D(ρ)| ≤ √(SS') η with S = Σ k(k−1) α_k² = q² E[σ̈²]/E[σ²] if σ is
+// smooth. If it is piecewise linear with jumps c_b of its slope, |∂D/∂θ| ≤ √(χχ') BB'/2π with B = Σ |c_b| e^{−b²/4q}/
+// √E[σ̇²], and θ = arccos ρ changes by at most π √(η/2).
 #pragma once
 
 #include <algorithm>
@@ -37,6 +41,7 @@ struct Sensitivity {
     double slope_tail = 0.0;     // τ̇/χ
     double slope_curve = 0.0;    // S/χ
     double inverse_theta = 0.0;  // 1/T⁺
+    double bend = 0.0;           // B
 
     void include(const Sensitivity& other) {
         expanded = expanded || other.expanded;
@@ -49,13 +54,12 @@ struct Sensitivity {
         slope_tail = std::max(slope_tail, other.slope_tail);
         slope_curve = std::max(slope_curve, other.slope_curve);
         inverse_theta = std::max(inverse_theta, other.inverse_theta);
+        bend = std::max(bend, other.bend);
     }
 };
 
-// Bounds at depth 1, 2, …, for arithmetic with rounding errors ε. `modulus[m]` of an exact layer m: its slope D changes
-// by at most √(χχ')·modulus·√η (0: it has no such bound, and 2√(χχ') is taken).
-[[nodiscard]] inline std::vector<ErrorBound> error_bounds(const std::vector<Sensitivity>& layers,
-                                                          const std::vector<double>& modulus, double epsilon) {
+// Bounds at depth 1, 2, …, for arithmetic with rounding errors ε.
+[[nodiscard]] inline std::vector<ErrorBound> error_bounds(const std::vector<Sensitivity>& layers, double epsilon) {
     double eta = 8 * epsilon;
     double zeta = eta;
     std::vector<ErrorBound> bounds = {{eta, 0.0, zeta}};
@@ -74,8 +78,9 @@ struct Sensitivity {
             change = s.slope_curve * eta + s.tail * scale + s.slope_tail + slope_noise;
             theta_change = s.theta_curve * eta + s.theta_gain * (s.tail * scale + slope_noise) + s.theta_tail;
         } else {
-            change = modulus[m] > 0 ? std::min(2.0, modulus[m] * std::sqrt(eta)) : 2.0;
-            theta_change = s.theta_gain * change;
+            const double kinked = s.bend * s.bend * std::sqrt(eta / 8);  // B²/2π·π√(η/2)
+            change = std::min({2.0, s.slope_curve * eta + slope_noise, kinked + slope_noise});
+            theta_change = std::min(s.theta_curve * eta + s.theta_gain * slope_noise, s.theta_gain * change);
         }
         const double dual = s.gain * scale * eta + s.share * 2 * s.tail;
         eta = std::min(2.0, dual + 16 * epsilon * (1 + s.gain));

@@ -19,7 +19,10 @@ class AbReluLayer final : public Layer<T> {
 
     void tabulate(const Scaled* q, std::size_t n, T*, std::size_t, Moments* moments) const override {
         const Scaled half_squares = 0.5 * (square(a_) + square(b_));
-        for (std::size_t i = 0; i < n; ++i) moments[i] = {half_squares * q[i], half_squares, 0.5 * (a_ + b_)};
+        for (std::size_t i = 0; i < n; ++i) {
+            moments[i] = {half_squares * q[i], half_squares, 0.5 * (a_ + b_)};
+            moments[i].bend = std::sqrt(2.0 * lambda());
+        }
     }
 
    private:

@@ -24,7 +24,11 @@ Moments gelu_moments(Scaled q) {
     const double f = 0.5 * pi + even_part(of);
     const double d = 1.0 + 2.0 * of.q;
     const double slope = 0.25 + 0.5 * inv_pi * (of.alpha + of.u * (3.0 + 5.0 * of.q) / (d * std::sqrt(d)));
-    return {(0.5 * inv_pi * f) * q, Scaled(slope), 0.5};
+    Moments moments{(0.5 * inv_pi * f) * q, Scaled(slope), 0.5};
+    // E[σ̈²] = (4 − 4v + 3v²)/(2π √(1+2q)), v = q/(1+2q)
+    const double v = of.q / d;
+    moments.curvature = of.q / std::sqrt(d) * (4.0 - 4.0 * v + 3.0 * v * v) / f;
+    return moments;
 }
 
 }  // namespace
@@ -60,6 +64,10 @@ void ErfLayer<T>::tabulate(const Scaled* q, std::size_t n, T* tables, std::size_
         const Scaled one(1.0);
         moments[i] = {e, quotient((4.0 * inv_pi) * (square(a_) * square(b_)), sqrt(one + 2.0 * big_q)),
                       ratio(Scaled(2.0 * a_ * b_ / std::sqrt(pi)), sqrt(one + big_q))};
+        // q² E[σ̈²] = (2a²/π) Q³/(1 + 2Q)^{3/2}
+        const double d = 1.0 + 2.0 * of.q;
+        moments[i].curvature =
+            e.zero() ? 0.0 : ratio((2.0 * inv_pi * (of.q / d) * (of.q / std::sqrt(d))) * (square(a_) * big_q), e);
     }
     write_extremes(tables, n, stride);
 }

@@ -42,7 +42,9 @@ template <class T>
 Moments ExpLayer<T>::moments(Scaled q) const {
     const double bbq = (square(b_) * q).value();
     const Scaled e = square(a_) * exponential(2.0 * bbq);
-    return {e, square(b_) * e, finite(a_ * b_ * exponential(0.5 * bbq).value())};
+    Moments moments{e, square(b_) * e, finite(a_ * b_ * exponential(0.5 * bbq).value())};
+    moments.curvature = bbq * bbq;  // σ̈ = b²σ
+    return moments;
 }
 
 template <class T>
@@ -52,7 +54,10 @@ RbfLayer<T>::RbfLayer(const std::vector<double>& parameters)
 template <class T>
 Moments RbfLayer<T>::moments(Scaled q) const {
     const double mean = std::sqrt(2.0 * gamma_) * std::exp(-(gamma_ * q).value());
-    return {Scaled(1.0), Scaled(2.0 * gamma_), mean};
+    Moments moments{Scaled(1.0), Scaled(2.0 * gamma_), mean};
+    const double twice = (2.0 * gamma_ * q).value();
+    moments.curvature = finite(twice * twice);  // σ̈ = −2γσ
+    return moments;
 }
 
 template class ExpLayer<float>;

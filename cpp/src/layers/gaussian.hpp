@@ -37,6 +37,10 @@ class GaussianLayer final : public Layer<T> {
             const Scaled exact = b_ <= 0.0 ? Scaled(1.0) + std::fabs(4.0 * b_) * q[i] : Scaled(one_e);
             const Scaled mean_square = quotient(square(a_), sqrt(exact));
             moments[i] = {mean_square, quotient((4.0 * square(b_)) * (q[i] * mean_square), exact), 0.0};
+            // σ² is a Gaussian of variance v = q/(1 − 4bq): S = 4(bq)² (1 + 4bv + 12(bv)²)
+            const double bq = finite((b_ * q[i]).value());
+            const double bv = bq / (1.0 - 4.0 * bq);
+            moments[i].curvature = finite(4.0 * bq * bq * (1.0 + 4.0 * bv + 12.0 * bv * bv));
         }
     }
 

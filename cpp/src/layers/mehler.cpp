@@ -95,6 +95,9 @@ void MehlerLayer<T>::tabulate(const Scaled* q, std::size_t n, T* tables, std::si
         const Scaled mean = scaled(b[0]) * slope_factor;
         moments[i] = {scaled(size) * (factor * factor), scaled(norm2(b)) * (slope_factor * slope_factor),
                       finite(mean.value())};
+        long double curvature = 0.0L;  // Σ k(k−1) a_k²
+        for (std::size_t k = 2; k <= degree_; ++k) curvature += static_cast<long double>(k * (k - 1)) * (a[k] * a[k]);
+        moments[i].curvature = size > 0 ? static_cast<double>(curvature / size) : 0.0;
         // No direction, if σ vanishes: any one will do.
         const bool none = moments[i].square.zero();
         const long double root = std::sqrt(size);

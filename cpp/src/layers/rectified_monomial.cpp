@@ -134,9 +134,12 @@ bool RectifiedMonomialLayer<T>::admits(Scaled q) const {
 
 template <class T>
 void RectifiedMonomialLayer<T>::tabulate(const Scaled* q, std::size_t n, T*, std::size_t, Moments* moments) const {
+    const auto k = static_cast<double>(k_);
     for (std::size_t i = 0; i < n; ++i) {
         const Scaled below = power(q[i], k_ - 1);
         moments[i] = {square_ * (below * q[i]), slope_square_ * below, finite((mean_slope_ * sqrt(below)).value())};
+        if (k_ > 1) moments[i].curvature = k * k * (k - 1) * (k - 1) / ((2 * k - 1) * (2 * k - 3));
+        if (k_ == 1) moments[i].bend = std::sqrt(2.0);
     }
 }
 

@@ -36,6 +36,7 @@ void SinusoidLayer<T>::tabulate(const Scaled* q, std::size_t n, T* tables, std::
         const double even_weight = e.zero() ? 0.0 : std::sqrt(ratio(even_part, e));
         const Scaled slope = square(odd_) * Scaled(even) + square(even_) * odd_exact;
         moments[i] = {square(a_) * e, square(a_) * square(b_) * slope, a_ * b_ * odd_ * std::sqrt(a)};
+        moments[i].curvature = finite(exact.value() * exact.value());  // σ̈ = −b²σ
 
         const auto rounded = static_cast<double>(static_cast<T>(root));
         put(kSinQ, root);

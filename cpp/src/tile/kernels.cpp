@@ -12,6 +12,7 @@
 #include "gelu.hpp"
 #include "hermite.hpp"
 #include "mehler.hpp"
+#include "piecewise_linear.hpp"
 #include "product.hpp"
 #include "rectified_monomial.hpp"
 #include "rows.hpp"
@@ -226,19 +227,20 @@ void copy(std::size_t n, const T* in, T* out, bool past_cache) {
 }
 
 template <class T>
-constexpr Kernels<T> kTable = {{largest<T>, square_sum<T>, accumulate<T>, centred<T>},
-                               start_direct<T>,
-                               product<T>,
-                               start_product<T>,
-                               curve<T>,
-                               {ab_relu<T>, exponential<T>, exponential<T>, erf<T>, gelu<T>, mehler<T>, mehler<T>,
-                                sinusoid<T>, rectified_monomial<T>, step<T>, gaussian<T>, expanded<T>},
-                               store_sigma<T>,
-                               store_theta<T>,
-                               transpose<T>,
-                               copy<T>,
-                               stream_fence,
-                               hermite};
+constexpr Kernels<T> kTable = {
+    {largest<T>, square_sum<T>, accumulate<T>, centred<T>},
+    start_direct<T>,
+    product<T>,
+    start_product<T>,
+    curve<T>,
+    {ab_relu<T>, exponential<T>, exponential<T>, erf<T>, gelu<T>, mehler<T>, mehler<T>, sinusoid<T>,
+     rectified_monomial<T>, step<T>, gaussian<T>, expanded<T>, piecewise_linear<T>},
+    store_sigma<T>,
+    store_theta<T>,
+    transpose<T>,
+    copy<T>,
+    stream_fence,
+    hermite};
 
 }  // namespace
 

@@ -13,7 +13,7 @@
 
 namespace ntkcore::tile {
 
-constexpr std::size_t kFamilies = 12;
+constexpr std::size_t kFamilies = 13;
 constexpr std::size_t kPanel = 256;      // columns of a tile: width of a feature panel
 constexpr std::size_t kColumnStep = 16;  // the longest vector, in floats
 
