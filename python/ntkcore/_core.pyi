@@ -9,7 +9,15 @@ import numpy.typing
 import numpy.typing
 import typing
 
-__all__: list[str] = ["MLPEngine", "Network", "available_threads", "build_info", "gram", "gram_diagonal"]
+__all__: list[str] = [
+    "MLPEngine",
+    "Network",
+    "ScalarKernel",
+    "available_threads",
+    "build_info",
+    "gram",
+    "gram_diagonal",
+]
 
 class Network:
     """
@@ -92,6 +100,34 @@ class MLPEngine:
         """
         v <- momentum v + g, theta <- theta + learning_rate v with g the gradient of <direction, f> at the last forward pass; not interruptible.
         """
+
+class ScalarKernel:
+    """
+    The kernels of a network on a sphere, |x|²/n0 = mean_square.
+    """
+    def __init__(
+        self, network: Network, mean_square: typing.SupportsFloat | typing.SupportsIndex, slopes: bool
+    ) -> None: ...
+    def coefficients(self, kernel: str) -> list[float]: ...
+    def diagonal(self, kernel: str) -> float: ...
+    def evaluate(
+        self, kernel: str, angles: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]
+    ) -> numpy.typing.NDArray[numpy.float64]: ...
+    def first_angles(
+        self, angles: typing.Annotated[numpy.typing.ArrayLike, numpy.float64]
+    ) -> numpy.typing.NDArray[numpy.float64]: ...
+    @property
+    def bend(self) -> float: ...
+    @property
+    def capped(self) -> bool: ...
+    @property
+    def degree(self) -> int: ...
+    @property
+    def error_bound(self) -> tuple[float, float, float]: ...
+    @property
+    def share(self) -> float: ...
+    @property
+    def variance(self) -> float: ...
 
 def available_threads() -> int:
     """
