@@ -317,6 +317,28 @@ def test_functions_compare_pickle_and_show() -> None:
     assert (one([-2.0, 3.0]) == [-4.0, 9.0]).all()
 
 
+class _Unhashable:
+    """A callable that compares by value, and so has no hash."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Unhashable) and self.factor == other.factor
+
+    def __call__(self, x: Any) -> Any:
+        return np.tanh(self.factor * x)
+
+
+def test_a_network_of_an_unhashable_function_is_hashable() -> None:
+    nets = [nk.Network(2, nk.Activation.from_function(_Unhashable(factor))) for factor in (1.0, 1.0, 2.0)]
+    assert nets[0] == nets[1] != nets[2]
+    assert hash(nets[0]) == hash(nets[1])
+    assert len(set(nets)) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "options", "exception", "match"),
     [

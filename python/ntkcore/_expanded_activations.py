@@ -58,7 +58,8 @@ class ExpandedActivation(Activation):
     function: Function = dataclasses.field(compare=False)
     slope: Function | None = dataclasses.field(compare=False)
     breakpoints: tuple[float, ...]
-    identity: object = dataclasses.field(compare=True, repr=False, default=None)
+    # callables need not be hashable: equal activations share the rest
+    identity: object = dataclasses.field(compare=True, hash=False, repr=False, default=None)
 
     def __call__(self, x: npt.ArrayLike) -> Floats:
         """Return σ(x), elementwise."""
