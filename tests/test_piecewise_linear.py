@@ -7,10 +7,12 @@ import itertools
 import warnings
 from typing import Any, NamedTuple
 
+import hypothesis.strategies as st
 import ntkcore as nk
 import numpy as np
 import pytest
 from cases import DTYPES, DType, normals
+from hypothesis import given, settings
 from reference import dual_integral, mp
 
 
@@ -179,3 +181,60 @@ def test_single_precision(name: str) -> None:
     for single, double in zip(net.kernels(X), net.kernels(X.astype(np.float64)), strict=True):
         root = np.sqrt(np.diag(double))
         assert (np.abs(single - double) / np.outer(root, root)).max() < 1e-6
+
+
+def test_functions_of_straight_pieces_are_recognised() -> None:
+    make = nk.Activation.from_function
+    X = normals(6, 30, 4)
+    for f, kinks, name in [
+        (lambda x: np.clip(x, -1, 1), (-1, 1), "hard_tanh"),
+        (lambda x: np.clip(x, 0, 6), (0, 6), "relu6"),
+        (lambda x: np.maximum(x, 0), (0,), "relu"),
+        (lambda x: np.maximum(x, 0), (-2, 0, 3), "relu"),  # kinks that are none
+    ]:
+        activation = make(f, breakpoints=kinks)
+        assert activation.family == "piecewise_linear"
+        for bias in (0.0, 0.3):
+            mine, named = (nk.Network(4, a, 1.3, bias).kernels(X) for a in (activation, name))
+            for k, other in zip(mine, named, strict=True):
+                assert np.abs(k - other).max() < 2e-14 * other.max()
+
+
+@pytest.mark.parametrize(
+    ("f", "kinks"),
+    [
+        (lambda x: np.maximum(x, 0), ()),  # no kink named
+        (lambda x: np.where(x > 0, x + 1, x), (0,)),  # a jump
+        (lambda x: np.where(x > 0, x + 1e-9, x), (0,)),
+        (lambda x: np.maximum(x, 0), (1,)),  # not the one it has
+        (lambda x: np.maximum(x, 0) + 1e-12 * np.sin(x), (0,)),
+        (lambda x: x - np.clip(x, -1, 1), (-1, 1)),  # vanishes around 0
+        (lambda x: np.maximum(x - 1, 0), (1,)),
+        (lambda x: np.abs(x) ** 1.000001, (0,)),
+    ],
+)
+def test_others_are_expanded(f: Any, kinks: tuple[float, ...]) -> None:
+    assert nk.Activation.from_function(f, breakpoints=kinks).family == "expanded"
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(st.integers(-30, 30).map(lambda k: k / 10), min_size=1, max_size=5, unique=True).map(sorted),
+    st.lists(st.integers(-20, 20).map(lambda k: k / 10), min_size=6, max_size=6),
+    st.sampled_from([0.0, 0.4]),
+)
+def test_random_pieces_against_two_dimensional_quadrature(kinks: list[float], slopes: list[float], bias: float) -> None:
+    def f(x: Any) -> Any:
+        return 0.7 * x + 0.3 + sum(c * np.abs(x - b) for b, c in zip(kinks, slopes, strict=False))
+
+    def derivative(x: Any) -> Any:
+        return 0.7 + sum(c * np.sign(x - b) for b, c in zip(kinks, slopes, strict=False))
+
+    activation = nk.Activation.from_function(f, breakpoints=kinks, derivative=derivative)
+    X = normals(7, 4, 3)
+    X[1], X[2] = X[0] + 0.05 * X[1], -2 * X[0]
+    net = nk.Network(3, activation, 0.9, bias)
+    K, bounds = net.kernels(X, return_bound=True)
+    for k, slow, bound in zip(K, net.kernels(X, method="quadrature"), bounds, strict=True):
+        root = np.sqrt(np.diag(slow))
+        assert (np.abs(k - slow) / np.outer(root, root)).max() <= bound + 3e-12  # the error of the quadrature

@@ -1,9 +1,10 @@
-"""Activations without a closed form: the engine expands them in Hermite polynomials, to the accuracy asked for."""
+"""Activations given by their values: Hermite expansions to the accuracy asked for, or exact if piecewise linear."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -156,7 +157,42 @@ def from_function(
                 f"derivative must be the derivative of f, got {given[i]:g} at x = {x[i]:g}, where differences of f "
                 f"give {slope[i]:g}; where f is not smooth, name the place in breakpoints"
             )
-    return ExpandedActivation(title, (), "expanded", points, f, derivative, points, (f, derivative))
+    pieces = _linear_pieces(lambda x: _evaluate(f, "f", x), points)
+    family, coefficients = ("expanded", points) if pieces is None else ("piecewise_linear", pieces)
+    return ExpandedActivation(title, (), family, coefficients, f, derivative, points, (f, derivative))
+
+
+def _linear_pieces(f: Function, kinks: tuple[float, ...]) -> tuple[float, ...] | None:
+    """Return kinks, slopes and intercepts of a function that is continuous and a straight line between its kinks.
+
+    None for any other. So are functions of more than 8 kinks, and those that vanish around 0: in small variances the
+    digits of their kernels would cancel.
+    """
+    if not 1 <= len(kinks) <= 8:
+        return None
+    grid = np.concatenate([np.linspace(0.003, 0.997, 331), [1e-9, 1e-6, 1e-3, 1 - 1e-3, 1 - 1e-6, 1 - 1e-9]])
+    far = np.concatenate([np.linspace(0.01, 20.0, 1201), np.geomspace(1e-9, 1e6, 331)])
+    between = [a + (b - a) * grid for a, b in itertools.pairwise(kinks)]
+    slopes, intercepts = [], []
+    for x in (kinks[0] - far, *between, kinks[-1] + far):
+        y = f(x)
+        i, j = (0, 200) if len(x) > 1000 else (0, 330)
+        s = (y[j] - y[i]) / (x[j] - x[i])
+        p = y[i] - s * x[i]
+        noise = 16 * np.finfo(float).eps * (abs(p) + np.abs(s * x) + np.abs(y))
+        if not (np.abs(y - (p + s * x)) <= noise).all():  # also if NaN
+            return None
+        slopes.append(float(s))
+        intercepts.append(float(p))
+    values = f(np.array(kinks))
+    for k, b in enumerate(kinks):
+        for s, p in ((slopes[k], intercepts[k]), (slopes[k + 1], intercepts[k + 1])):
+            if not abs(p + s * b - values[k]) <= 64 * np.finfo(float).eps * (abs(p) + abs(s * b)):
+                return None
+    beside = [k for k in range(len(kinks) + 1) if (k == 0 or kinks[k - 1] <= 0) and (k == len(kinks) or kinks[k] >= 0)]
+    if all(slopes[k] == 0 and intercepts[k] == 0 for k in beside):
+        return None
+    return (*kinks, *slopes, *intercepts)
 
 
 def _named(
