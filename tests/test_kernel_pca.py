@@ -10,7 +10,7 @@ import pytest
 from ntkcore.kernel_pca import _fix_signs
 
 Array = npt.NDArray[np.float64]
-SOLVERS = ("dense", "lanczos", "power")
+SOLVERS = ("dense", "block_krylov", "lanczos", "power")
 
 
 def random_gram(values: npt.ArrayLike, seed: int = 0) -> Array:
@@ -193,7 +193,7 @@ def test_signs_do_not_depend_on_the_solver(center: bool) -> None:
         assert np.all(components.max(axis=1) >= 0.99 * -components.min(axis=1))
 
 
-@pytest.mark.parametrize("solver", ["lanczos", "power"])
+@pytest.mark.parametrize("solver", ["block_krylov", "lanczos", "power"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("center", [False, True])
 def test_no_temporary_of_the_matrix_size(solver: Any, dtype: Any, center: bool) -> None:
@@ -229,7 +229,7 @@ def test_all_centred_components(solver: Any) -> None:
 def test_auto() -> None:
     assert nk.KernelPCA(2).fit(np.eye(30)).solver_ == "dense"
     large = np.diag(np.geomspace(1, 1e-3, 1200))
-    assert nk.KernelPCA(2).fit(large).solver_ == "lanczos"
+    assert nk.KernelPCA(2).fit(large).solver_ == "block_krylov"
     assert nk.KernelPCA(200).fit(large).solver_ == "dense"
 
 
@@ -245,6 +245,8 @@ def test_no_convergence_says_what_to_try() -> None:
     K = random_gram(np.linspace(1, 0.9, 200))
     with pytest.raises(nk.NumericalError, match=r"after 3 steps the residual of component .*solver='lanczos'"):
         nk.KernelPCA(2, solver="power", max_iter=3).fit(K)
+    with pytest.raises(nk.NumericalError, match=r"after 3 blocks the residual of component .*solver='dense'"):
+        nk.KernelPCA(2, solver="block_krylov", max_iter=3).fit(K)
     with pytest.raises(nk.NumericalError, match=r"within 1 restarts.*larger max_iter or tol, or solver='dense'"):
         nk.KernelPCA(2, solver="lanczos", max_iter=1).fit(K)
     assert nk.KernelPCA(2, solver="power", max_iter=3, tol=0.5).fit(K).solver_ == "power"

@@ -1,4 +1,4 @@
-"""Leading eigenpairs of a (centred) Gram matrix: LAPACK, ARPACK and the paper's power iteration.
+"""Leading eigenpairs of a (centred) Gram matrix: LAPACK, block Krylov, ARPACK and the paper's power iteration.
 
 The iterative solvers touch the matrix only through :meth:`CentredGram.matmul`, which makes no copy of it.
 """
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._block_krylov import EXTRA, block_krylov
 from .errors import NumericalError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 _EPS = float(np.finfo(np.float64).eps)
-_BLOCK = 1 << 20  # entries converted at a time (8 MB in float64)
+_BLOCK = 1 << 19  # entries converted at a time (4 MB in float64)
 _DENSE_UP_TO = 1000
 
 
@@ -98,11 +99,16 @@ def leading_eigenpairs(
     """
     n = len(A)
     if solver == "auto":
-        solver = "dense" if n <= _DENSE_UP_TO or 10 * k > n else "lanczos"
-    if solver == "lanczos" and k >= n - 1:
-        solver = "dense"  # ARPACK needs room; a basis of (almost) everything is dense anyway
+        solver = "dense" if n <= _DENSE_UP_TO or 10 * k > n else "block_krylov"
+    if (solver == "lanczos" and k >= n - 1) or (solver == "block_krylov" and 4 * (k + EXTRA) > n):
+        solver = "dense"  # the iterative ones need room; a basis of (almost) everything is dense anyway
     if solver == "dense":
         values, vectors = _dense(A, k)
+    elif solver == "block_krylov":
+        noise = _noise(A)
+        values, vectors = block_krylov(
+            A.matmul, n, k, bound=lambda top: tol * top + noise, negligible=noise, max_iter=max_iter, rng=rng
+        )
     elif solver == "lanczos":
         values, vectors = _lanczos(A, k, tol, max_iter, rng)
     else:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KernelPCA"]
 
-Solver: TypeAlias = Literal["auto", "dense", "lanczos", "power"]
+Solver: TypeAlias = Literal["auto", "dense", "block_krylov", "lanczos", "power"]
 
 
 class KernelPCA:
@@ -37,18 +37,19 @@ class KernelPCA:
     center : bool, default False
         Centre the kernel in feature space: HKH with H = I − 11ᵀ/N in place of K. The paper does not, so that its first
         component is almost the constant function.
-    solver : {"auto", "dense", "lanczos", "power"}, default "auto"
-        ``"dense"`` is LAPACK on a float64 copy of K, right to rounding. ``"lanczos"`` is ARPACK, checked afterwards for
+    solver : {"auto", "dense", "block_krylov", "lanczos", "power"}, default "auto"
+        ``"dense"`` is LAPACK on a float64 copy of K, right to rounding. The others read K in place and allocate nothing
+        of its size. ``"block_krylov"`` is block Lanczos with blocks of n_components + 5 vectors, the fastest for a few
+        components of a large K (dense when 4 blocks are more than N). ``"lanczos"`` is ARPACK, checked afterwards for
         missed copies of repeated eigenvalues (dense for N − 1 components or more). ``"power"`` is the paper's power
         iteration, on a block of 2 n_components + 8 vectors that are kept orthogonal (so close eigenvalues do not slow
-        it down: what counts is how far λ_n_components is from the first eigenvalue outside the block). The last two
-        read K in place and allocate nothing of its size. ``"auto"`` takes ``"dense"`` up to N = 1000 or for more than
-        N/10 components, else ``"lanczos"``.
+        it down: what counts is how far λ_n_components is from the first eigenvalue outside the block). ``"auto"`` takes
+        ``"dense"`` up to N = 1000 or for more than N/10 components, else ``"block_krylov"``.
     tol : float, default 1e-12
         Accepted residual ‖K f − N λ f‖ ≤ tol · N λ₁ ‖f‖ of the iterative solvers, on top of what rounding allows. The
         error of λ is of the order of its square; the error of f is about tol · λ₁ / (distance to the next eigenvalue).
     max_iter : int, default 1000
-        Steps of the power iteration, or restarts of Lanczos.
+        Steps of the power iteration, blocks of the Krylov space, or restarts of Lanczos.
     rng : None, int, SeedSequence or Generator, default 0
         Start vectors of the iterative solvers.
 
