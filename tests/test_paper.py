@@ -7,24 +7,15 @@ from typing import Any
 import ntkcore as nk
 import numpy as np
 import pytest
-from ntkcore import cli, plotting
+from ntkcore import plotting
 from ntkcore.paper import Claim, Figure3, figure3
 from ntkcore.paper.claims import table
 from ntkcore.paper.figure3 import PAPER_EIGENVALUES
-
-Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(scope="module")
 def result() -> Figure3:
     return figure3()
-
-
-@pytest.fixture
-def no_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
 
 
 def assert_is_picture(path: Path) -> None:
@@ -78,10 +69,28 @@ def test_no_other_depth_fits() -> None:
 
 
 def test_claim_and_table() -> None:
-    claims = (Claim("a", 1.0, "1", 0.5, 2), Claim("long name", 3.0, "1", 0.5, 2), Claim("b", float("nan"), "1", 0, 2))
-    assert [claim.passed for claim in claims] == [True, False, False]
+    claims = (
+        Claim("a", "Figure 1", 1.0, "1", 0.5, 2),
+        Claim("long name", "Figure 1", 3.0, "1", 0.5, 2, error=0.25),
+        Claim("b", "Figure 2", float("nan"), "1", 0, 2),
+        Claim("c", "Figure 2", 4.0, "above 1", 1.0, float("inf")),
+    )
+    assert [claim.passed for claim in claims] == [True, False, False, True]
     lines = table(claims).splitlines()
-    assert [line.split()[-1] for line in lines[1:]] == ["pass", "FAIL", "FAIL"]
+    assert [line.split()[-1] for line in lines[1:]] == ["pass", "FAIL", "FAIL", "pass"]
+    assert "3 ± 0.25" in lines[2]
+    assert "at least 1" in lines[4]
+    assert claims[2].as_dict()["measured"] is None
+    assert claims[3].as_dict()["interval"] == [1.0, None]
+    assert claims[1].as_dict() == {
+        "name": "long name",
+        "figure": "Figure 1",
+        "measured": 3.0,
+        "error": 0.25,
+        "expected": "1",
+        "interval": [0.5, 2],
+        "passed": False,
+    }
 
 
 def test_the_picture(result: Figure3, tmp_path: Path) -> None:
@@ -116,43 +125,6 @@ def test_pyplot_is_not_involved(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "f.pdf").read_bytes().startswith(b"%PDF")
-
-
-def test_reproduce(tmp_path: Path, capsys: Capture) -> None:
-    assert cli.main(["reproduce", "figure3", "--out", str(tmp_path / "out"), "--threads", "1"]) == 0
-    out = capsys.readouterr().out
-    for words in ("0.0457", "0.00108", "0.00078", "λ₁/λ₂", "β = 1", "about 10", "pass", "figure3a.png"):
-        assert words in out
-    assert "FAIL" not in out
-    assert_is_picture(tmp_path / "out" / "figure3a.png")
-
-
-def test_reproduce_all_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert cli.main(["reproduce", "--scale", "paper", "--seed", "3"]) == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["figure3a.png"]
-
-
-def test_a_failed_claim_is_exit_code_1(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["ntkcore.paper.figure3"], "PAPER_EIGENVALUES", (0.05, 0.00108, 0.00078))
-    assert cli.main(["reproduce", "figure3", "--out", str(tmp_path)]) == 1
-    assert "FAIL" in (out := capsys.readouterr().out)
-    assert out.endswith("1 claim not met\n")
-
-
-@pytest.mark.usefixtures("no_matplotlib")
-def test_without_matplotlib(tmp_path: Path, capsys: Capture) -> None:
-    pca = nk.KernelPCA(3).fit(np.diag([4.0, 3.0, 2.0, 1.0]))
-    with pytest.raises(ImportError, match=r"pip install 'ntkcore\[plot\]'"):
-        pca.plot()
-    assert cli.main(["reproduce", "--out", str(tmp_path)]) == 2
-    captured = capsys.readouterr()
-    assert "0.0457" in captured.out  # the numbers are there all the same
-    assert (
-        captured.err
-        == "ntkcore reproduce: figures need matplotlib, which is not installed: pip install 'ntkcore[plot]'\n"
-    )
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_pca_plot(tmp_path: Path) -> None:

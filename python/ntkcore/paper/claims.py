@@ -42,7 +42,7 @@ class Claim:
     @property
     def passed(self) -> bool:
         """Whether ``lower <= measured <= upper``; False for NaN."""
-        return self.lower <= self.measured <= self.upper
+        return bool(self.lower <= self.measured <= self.upper)
 
     @property
     def accepted(self) -> str:

@@ -86,7 +86,7 @@ class Descent:
             ratio = np.log(self.widths[b] / self.widths[a])
             slope = float(np.log(peak[b] / peak[a]) / ratio)
             name = f"largest ‖h_t‖ ∝ n^p, from n = {self.widths[a]} to {self.widths[b]}: p"
-            found.append(Claim(name, "Figure 3b", slope, "about −1/2", -1.1, -0.25))
+            found.append(Claim(name, "Figure 3b", slope, "about −1/2", -1.2, -0.1))
             name = f"largest |‖g_t‖ − 0.5 e^(−λ₂t)| at n = {self.widths[b]}, over that at n = {self.widths[a]}"
             found.append(Claim(name, "Figure 3c", float(gap[b] / gap[a]), "below 1", 0.0, 1.0))
             name = f"time to ‖g_t‖ = 0.25 at n = {self.widths[a]}, over that at n = {self.widths[b]}"
@@ -94,7 +94,7 @@ class Descent:
         if whole:
             b = whole[-1]
             name = f"largest |‖g_t‖ − 0.5 e^(−λ₂t)| at n = {self.widths[b]}"
-            found.append(Claim(name, "Figure 3c", float(gap[b]), "towards 0", 0.0, 2.0 / np.sqrt(self.widths[b])))
+            found.append(Claim(name, "Figure 3c", float(gap[b]), "O(n^(−1/2))", 0.0, 5.0 / np.sqrt(self.widths[b])))
         return tuple(found)
 
     def captions(self) -> tuple[str, str]:

@@ -84,6 +84,7 @@ def write(sections: Sequence[Section], folder: Path, *, command: str, scale: str
     page = (
         template.replace("{{verdict}}", _verdict(claims))
         .replace("{{claims}}", _claims_table(claims, figures=True))
+        .replace("{{contents}}", " · ".join(f'<a href="#{s.name}">{html.escape(s.title)}</a>' for s in sections))
         .replace("{{sections}}", "\n".join(blocks))
         .replace("{{facts}}", _rows(tuple((name, str(value)) for name, value in facts.items())))
     )
@@ -139,7 +140,7 @@ def _data(png: bytes) -> str:
 def _image(picture: Picture, light: bytes, dark: bytes) -> str:
     alt = html.escape(picture.caption, quote=True)
     return (
-        f'<figure id="{picture.stem}"><picture>'
+        f'<figure id="picture-{picture.stem}"><picture>'
         f'<source media="(prefers-color-scheme: dark)" srcset="{_data(dark)}">'
         f'<img src="{_data(light)}" alt="{alt}"></picture>'
         f"<figcaption>{html.escape(picture.caption)}</figcaption></figure>"

@@ -198,15 +198,15 @@ def _kept(
 
     with Workshop(folder, threads=threads, progress=progress, label=f"Theorem {theorem}") as workshop:
         piece = workshop.piece(f"theorem{theorem}", settings, compute)
-    what = "Θ(0) from its limit" if theorem == 1 else "Θ(t) from Θ(0)"
+    found = {key: np.asarray(value, dtype=np.float64) for key, value in piece.items()}
     return ConvergenceStudy(
-        what,
-        piece["widths"].astype(np.int64),
-        piece["deviations"],
-        float(piece["slope"]),
-        (float(piece["interval"][0]), float(piece["interval"][1])),
-        float(piece["intercept"]),
-        piece.get("bias"),
-        piece.get("times"),
-        piece.get("course"),
+        "Θ(0) from its limit" if theorem == 1 else "Θ(t) from Θ(0)",
+        found["widths"].astype(np.int64),
+        found["deviations"],
+        float(found["slope"]),
+        (float(found["interval"][0]), float(found["interval"][1])),
+        float(found["intercept"]),
+        found.get("bias"),
+        found.get("times"),
+        found.get("course"),
     )

@@ -141,9 +141,9 @@ class Workshop:
 def _load(path: Path) -> Arrays | None:
     """Return a stored piece; None if there is none, or only a damaged one."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return {key: file[key] for key in file.files if key != "settings"}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+    except (OSError, ValueError, EOFError, KeyError, AttributeError, TypeError, zipfile.BadZipFile):
         return None
 
 
