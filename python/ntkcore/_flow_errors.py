@@ -14,6 +14,7 @@ from ._leave_one_out import leave_one_out
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from matplotlib.figure import Figure
     from numpy.typing import ArrayLike, NDArray
 
     from ._validation import FloatArray
@@ -43,6 +44,24 @@ class EarlyStopping(NamedTuple):
 
 class ErrorsOverTime(FlowSetup):
     """What `LeastSquaresFlow` knows of its errors; all in the units of the cost, half the mean square."""
+
+    def cost(self, t: ArrayLike, f0: ArrayLike = 0.0) -> NDArray[np.float64]:
+        r"""Return C(f_t) = ½‖f_t − f*‖²_pin, the sum over the outputs, without the penalty of the ridge; t.shape.
+
+        Examples
+        --------
+        >>> import numpy as np, ntkcore as nk
+        >>> flow = nk.LeastSquaresFlow(np.diag([2.0, 1.0]), [1.0, 1.0])
+        >>> flow.cost([0.0, np.inf])
+        array([0.5, 0. ])
+        """
+        times = check.as_times(t, "t")
+        power = np.sum(self._start(check.as_function_values(f0, "f0", self._targets.shape)) ** 2, axis=0)
+        costs = np.empty(times.size)
+        for rows in self._modes.chunks(times.size, 1):
+            left = self._modes.residual(self._modes.flow(times.ravel()[rows])[1])
+            costs[rows] = left**2 @ power / (2 * len(self))
+        return costs.reshape(times.shape)
 
     def risk(
         self,
@@ -249,6 +268,54 @@ class ErrorsOverTime(FlowSetup):
                 raise ValueError("times must hold at least one time, got none")
             return _best(grid, error(grid))
         return _search(error, self._all_times())
+
+    def plot(
+        self,
+        times: ArrayLike | None = None,
+        *,
+        f0: ArrayLike = 0.0,
+        Y_test: ArrayLike | None = None,
+        K_test: ArrayLike | None = None,
+        f0_test: ArrayLike = 0.0,
+        X_test: ArrayLike | None = None,
+    ) -> Figure:
+        """Draw the cost, leave-one-out, GCV and (with test data) held-out errors over time (needs matplotlib).
+
+        Parameters
+        ----------
+        times : array_like, shape (T,), optional
+            Positive times, increasing. Default: all that happens, see `early_stopping`.
+        f0, Y_test, K_test, f0_test, X_test
+            As in `risk`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Dots mark the early-stopping times.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError, TypeError
+            If an argument does not fit.
+        """
+        from . import plotting
+        from ._dynamics_plots import errors_over_time
+
+        plotting.require_matplotlib()
+        grid = self._all_times()[1:-1] if times is None else check.as_increasing_times(times, "times")
+        grid = grid[grid > 0]
+        if grid.size == 0:
+            grid = np.array([0.1, 1.0, 10.0])  # K = 0: nothing happens at any time
+        curves = {
+            "cost of the samples": self.cost(grid, f0),
+            "leave-one-out": self.leave_one_out(grid, f0),
+            "generalised cross-validation": self.gcv(grid, f0),
+        }
+        if Y_test is not None:
+            curves["held-out data"] = self.risk(grid, Y_test, K_test, f0=f0, f0_test=f0_test, X_test=X_test)
+        return errors_over_time(grid, curves)
 
     def _all_times(self) -> NDArray[np.float64]:
         """0, all that happens between the fastest and the slowest component, ∞."""

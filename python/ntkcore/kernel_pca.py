@@ -223,6 +223,42 @@ class KernelPCA:
             result -= self._column_means @ weights
         return result.astype(cross.dtype, copy=False)
 
+    def project(self, f: ArrayLike) -> NDArray[np.floating[Any]]:
+        r"""Coefficients of a function in the components: ⟨f, f⁽ⁱ⁾⟩_pin = (1/N) Σ_j f(x_j) f⁽ⁱ⁾(x_j).
+
+        ``components_.T @ project(f)`` is its projection on their span; kernel gradient descent of a least-squares cost
+        multiplies the coefficients of f − f* by e^{−tλ_i}.
+
+        Parameters
+        ----------
+        f : array_like, shape (N,) or (N, k)
+            Values on the samples of :meth:`fit`, of one function or of k.
+
+        Returns
+        -------
+        ndarray, shape (n_components,) or (n_components, k)
+            float32 if f and K are.
+
+        Raises
+        ------
+        ValueError
+            If f does not have N rows or is not finite.
+        RuntimeError
+            If there was no :meth:`fit`.
+
+        Examples
+        --------
+        >>> import numpy as np, ntkcore as nk
+        >>> gamma = np.arange(8) * np.pi / 4
+        >>> pca = nk.KernelPCA(1).fit(1 + np.cos(gamma[:, None] - gamma))
+        >>> pca.project(3 + np.sin(gamma)).round(12)
+        array([3.])
+        """
+        self._require_fit("project")
+        values = check.as_sample_values(f, "f", len(self._scores))
+        result = self._scores.T @ values.astype(np.float64) / len(self._scores)
+        return np.asarray(result.astype(np.result_type(values, self.components_)))
+
     def plot(self, labels: ArrayLike | None = None, *, components: tuple[int, int] | None = None) -> Figure:
         """Scatter one component against another (needs matplotlib).
 

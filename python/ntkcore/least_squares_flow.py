@@ -288,24 +288,6 @@ class LeastSquaresFlow(ErrorsOverTime):
             null.reshape(times.shape).astype(self.dtype, copy=False),
         )
 
-    def cost(self, t: ArrayLike, f0: ArrayLike = 0.0) -> FloatArray:
-        r"""Return C(f_t) = ½‖f_t − f*‖²_pin, the sum over the outputs, without the penalty of the ridge; t.shape.
-
-        Examples
-        --------
-        >>> import numpy as np, ntkcore as nk
-        >>> flow = nk.LeastSquaresFlow(np.diag([2.0, 1.0]), [1.0, 1.0])
-        >>> flow.cost([0.0, np.inf])
-        array([0.5, 0. ])
-        """
-        times = check.as_times(t, "t")
-        power = np.sum(self._start(check.as_function_values(f0, "f0", self._targets.shape)) ** 2, axis=0)
-        costs = np.empty(times.size)
-        for rows in self._modes.chunks(times.size, 1):
-            left = self._modes.residual(self._modes.flow(times.ravel()[rows])[1])
-            costs[rows] = left**2 @ power / (2 * len(self))
-        return costs.reshape(times.shape)
-
     def _predict(
         self,
         points: NDArray[np.float64],

@@ -19,6 +19,7 @@ from .gaussian import Gaussian, zero_mean_samples
 from .least_squares_flow import LeastSquaresFlow
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
     from ._validation import FloatArray, RngLike
@@ -182,3 +183,37 @@ class LimitDistribution:
             values = modes.test(grid, modes.flow, start, cross) + draws[:, size:]
         values = values.reshape(len(grid), count, outputs, -1).transpose(1, 0, 3, 2)
         return np.ascontiguousarray(values.reshape(*values.shape[:3], *shape[1:]), dtype=self.flow.dtype)
+
+    def plot(self, t: float = float("inf"), *, samples: int = 5, rng: RngLike = 0, points: int = 361) -> Figure:
+        """Draw the law at time t over the circle or line of the samples (needs matplotlib).
+
+        Parameters
+        ----------
+        t : float, default infinity
+            Time.
+        samples : int, default 5
+            How many joint samples to draw as thin lines.
+        rng : None, int, SeedSequence or Generator, default 0
+            Of these.
+        points : int, default 361
+            Of the grid.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            The mean, the band from the 10th to the 90th percentile, samples, and the data.
+
+        Raises
+        ------
+        ValueError
+            If the samples have more than two features, or two and different norms.
+        ImportError
+            If matplotlib is not installed.
+        """
+        from . import plotting
+        from ._dynamics_plots import law_on_a_line
+
+        plotting.require_matplotlib()
+        count = check.integer(samples, "samples", minimum=0)
+        size = check.integer(points, "points", minimum=2)
+        return law_on_a_line(self, self._samples, self.flow._targets, t, count, rng, size)
