@@ -78,7 +78,7 @@ def legend_beside(axes: Axes) -> None:
 
 
 def darken(figure: Figure) -> None:
-    """Turn a figure on white into one on dark grey, in place: every colour keeps its hue and inverts its lightness."""
+    """Turn a figure on white into one on dark grey, in place: every colour keeps its hue, light and dark change."""
     import colorsys
 
     from matplotlib.artist import Artist
@@ -87,26 +87,29 @@ def darken(figure: Figure) -> None:
     def inverted(colour: Any) -> tuple[float, float, float, float]:
         r, g, b, alpha = to_rgba(colour)
         hue, lightness, saturation = colorsys.rgb_to_hls(r, g, b)
-        return (*colorsys.hls_to_rgb(hue, 0.96 - 0.86 * lightness, saturation), alpha)
+        flipped = 0.96 - 0.86 * lightness
+        if saturation > 0.1 and lightness < 0.9:  # a colour that is light already stays so
+            flipped = max(flipped, 0.62)
+        return (*colorsys.hls_to_rgb(hue, flipped, saturation), alpha)
 
-    def artists(of: Artist) -> Iterator[Artist]:
-        yield of
-        for child in of.get_children():
-            yield from artists(child)
+    def leaves(of: Artist) -> Iterator[Artist]:
+        children = of.get_children()
+        if not children:
+            yield of
+        for child in children:
+            yield from leaves(child)
 
-    # Lines and texts have one colour, patches and collections two, and these may be lists.
-    for artist in dict.fromkeys(artists(figure)):
-        for kind in ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor"):
-            get, put = getattr(artist, f"get_{kind}", None), getattr(artist, f"set_{kind}", None)
-            if get is None or put is None or (kind == "color" and hasattr(artist, "get_facecolor")):
-                continue
-            colour = get()
+    # Lines and texts have one colour, patches and collections two, and these may be lists. All are read before any is
+    # set: that of a marker may follow that of its line. Figures and axes have the colour of their patch.
+    for artist in dict.fromkeys(leaves(figure)):
+        kinds = ("facecolor", "edgecolor") if hasattr(artist, "get_facecolor") else ("color", "markerfacecolor")
+        kinds += () if hasattr(artist, "get_facecolor") else ("markeredgecolor",)
+        old = {kind: getattr(artist, f"get_{kind}")() for kind in kinds if hasattr(artist, f"get_{kind}")}
+        for kind, colour in old.items():
             if isinstance(colour, str) and colour in ("none", "auto"):
                 continue
-            if isinstance(colour, np.ndarray) and colour.ndim == 2:
-                put([inverted(c) for c in colour])
-            else:
-                put(inverted(colour))
+            many = isinstance(colour, np.ndarray) and colour.ndim == 2
+            getattr(artist, f"set_{kind}")([inverted(c) for c in colour] if many else inverted(colour))
 
 
 def component_scatter(
