@@ -73,7 +73,7 @@ _FAMILY = {
 }
 
 
-# Who proposed those without a closed form.
+# Who proposed those whose docstrings have no dual.
 _ORIGIN = {
     "softplus": "Dugas et al. 2001",
     "silu": "Elfwing, Uchibe & Doya 2018; Ramachandran, Zoph & Le 2017",
@@ -87,6 +87,9 @@ _ORIGIN = {
     "hard_sigmoid": "Howard et al. 2019",
     "softsign": "Bergstra et al. 2009",
 }
+_PIECES = (
+    "∂²/∂s² of it is Σ_ij c_i c_j p(b_i, b_j), p the density of (u, v), c_i the change of slope at b_i (Price 1958)"
+)
 _STOPS = r"\. |\.\n|\.$|: a | \(the exact one| \(Klambauer|, also called|, the usual|, the paper"
 
 
@@ -149,6 +152,8 @@ def page() -> str:
             called += "".join(f", `{alias}`" for alias in other)
             if name in _EXAMPLES:
                 called += f"; shown: `{activation!r}`"
+            if activation.family == "piecewise_linear":
+                dual = f"{_PIECES} ({_ORIGIN[name]})"
             source = _cell(dual) if exact else _ORIGIN.get(name, "")
             cells = [called, _cell(value), source, *_numbers(activation)]
             parts.append("| " + " | ".join(cells) + " |")
@@ -170,6 +175,7 @@ def page() -> str:
         "Misra 2019: *Mish*, arXiv 1908.08681.",
         "Pearce, Tsuchida, Zaki, Brintrup & Neely 2019: *Expressive priors in Bayesian neural networks*, UAI.",
         "Rahimi & Recht 2007: *Random features for large-scale kernel machines*, NeurIPS.",
+        "Price 1958: *A useful theorem for nonlinear devices having Gaussian inputs*, IRE Trans. Inf. Theory 4.",
         "Ramachandran, Zoph & Le 2017: *Searching for activation functions*, arXiv 1710.05941.",
         "Tsuchida, Roosta & Gallagher 2018: *Invariance of weight distributions in rectified MLPs*, ICML.",
         "Tsuchida, Pearce, van der Heide, Roosta & Gallagher 2020: *Avoiding kernel fixed points*, AAAI 2021.",

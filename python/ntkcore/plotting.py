@@ -102,8 +102,8 @@ def darken(figure: Figure) -> None:
     # Lines and texts have one colour, patches and collections two, and these may be lists. All are read before any is
     # set: that of a marker may follow that of its line. Figures and axes have the colour of their patch.
     for artist in dict.fromkeys(leaves(figure)):
-        kinds = ("facecolor", "edgecolor") if hasattr(artist, "get_facecolor") else ("color", "markerfacecolor")
-        kinds += () if hasattr(artist, "get_facecolor") else ("markeredgecolor",)
+        lines = ["color", "markerfacecolor", "markeredgecolor"]
+        kinds = ["facecolor", "edgecolor"] if hasattr(artist, "get_facecolor") else lines
         old = {kind: getattr(artist, f"get_{kind}")() for kind in kinds if hasattr(artist, f"get_{kind}")}
         for kind, colour in old.items():
             if isinstance(colour, str) and colour in ("none", "auto"):
