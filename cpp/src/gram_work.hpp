@@ -52,7 +52,7 @@ struct Workspace {
 };
 
 // The tables of all expansions take up to this many bytes, or a sixteenth of the result if that is more.
-constexpr double kExpansionBytes = 76e6;
+constexpr double kExpansionBytes = 68e6;
 
 // For kernels between `rows` samples and themselves, or `cols` others.
 template <class T>
