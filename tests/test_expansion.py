@@ -118,8 +118,8 @@ def test_expansions_agree_with_closed_forms(name: str, dtype: DType) -> None:
 @pytest.mark.parametrize("name", SMOOTH)
 def test_smooth_activations_have_small_bounds(name: str) -> None:
     X = unit(normals(5, 20, 6)) * np.sqrt(6)
-    bound = nk.Network(4, name).error_bound(X)
-    assert max(bound.sigma, bound.theta) <= 1e-9
+    for depth in range(2, 7):
+        assert max(nk.Network(depth, name).error_bound(X)) <= 1e-9
 
 
 @st.composite
@@ -141,15 +141,55 @@ def functions(draw: st.DrawFn) -> tuple[Any, Any, tuple[float, ...]]:
     return f, slope, kinks
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(functions(), st.sampled_from([None, 1e-2, 1e-5]), st.integers(2, 3), st.floats(0.5, 2.0))
-def test_bounds_are_never_exceeded(function: Any, rtol: float | None, depth: int, weight_std: float) -> None:
+def check_bounds(function: Any, rtol: float | None, depth: int, weight_std: float) -> None:
     f, slope, kinks = function
     activation = nk.Activation.from_function(f, breakpoints=kinks, derivative=slope)
     X = normals(7, 4, 3)
     X[1], X[2] = X[0] + 0.05 * X[1], -2 * X[0]
     net = nk.Network(depth, activation, weight_std, 0.2, rtol=rtol)
     K, bound = quiet(net, X)
+    slow = net.kernels(X, method="quadrature")
+    for got, true, limit in zip(K, slow, bound, strict=True):
+        assert error(got, true) <= limit + 3e-12  # the error of the quadrature
+
+
+CASES = (functions(), st.sampled_from([None, 1e-2, 1e-5]), st.integers(2, 3), st.floats(0.5, 2.0))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(*CASES)
+def test_bounds_are_never_exceeded(function: Any, rtol: float | None, depth: int, weight_std: float) -> None:
+    check_bounds(function, rtol, depth, weight_std)
+
+
+@pytest.mark.slow
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(*CASES)
+def test_bounds_of_many_functions_are_never_exceeded(
+    function: Any, rtol: float | None, depth: int, weight_std: float
+) -> None:
+    check_bounds(function, rtol, depth, weight_std)
+
+
+def test_a_constant_function_has_no_slope() -> None:
+    X = normals(8, 6, 3)
+    for bias in (0.0, 0.3):
+        net = nk.Network(3, nk.Activation.from_function(lambda x: np.full_like(x, 0.7)), 1.1, bias)
+        K, bound = net.kernels(X, return_bound=True)
+        assert (K.sigma_dot == 0).all()
+        assert np.abs(K.sigma / (1.1**2 * 0.7**2 + bias**2) - 1).max() <= bound.sigma
+        assert max(bound) < 1e-13
+
+
+@pytest.mark.parametrize(
+    "behind", ["gelu", "erf", "sin", "rbf", nk.activations.gaussian(1, -0.5), nk.activations.hermite(3)], ids=repr
+)
+def test_bounds_of_closed_forms_behind_an_expansion(behind: Any) -> None:
+    X = normals(10, 5, 4)
+    X[1] = X[0] + 1e-3 * X[1]
+    net = nk.Network(4, ["tanh", behind, behind])
+    K, bound = net.kernels(X, return_bound=True)
+    assert max(bound) < 1e-9
     slow = net.kernels(X, method="quadrature")
     for got, true, limit in zip(K, slow, bound, strict=True):
         assert error(got, true) <= limit + 3e-12  # the error of the quadrature

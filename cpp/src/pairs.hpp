@@ -29,7 +29,7 @@ inline constexpr std::size_t round_up_to(std::size_t n, std::size_t to) { return
 constexpr std::size_t kDeep = 16;
 
 // The tables of all expansions take up to this many bytes, or a sixteenth of the result if that is more.
-constexpr double kExpansionBytes = 76e6;
+constexpr double kExpansionBytes = 68e6;
 
 // For kernels between `rows` samples and themselves, or `cols` others.
 template <class T>

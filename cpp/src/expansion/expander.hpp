@@ -105,7 +105,7 @@ class Expander {
     // The least K in terms with both relative tails below the tolerance; terms + 1 if there is none.
     [[nodiscard]] static std::size_t needed(Parity parity, const Sums& sums, const double* a, std::size_t terms,
                                             double tolerance) {
-        if (!(sums.square > 0)) return 1;
+        if (sums.constant || !(sums.square > 0)) return 1;
         double tail = 0.0;
         double slope_tail = 0.0;
         rest(parity, sums, a, terms, tail, slope_tail);
