@@ -76,6 +76,57 @@ def test_nystrom_extension(solver: Any, center: bool, dtype: Any) -> None:
     assert pca.transform(cross[:0]).shape == (0, 4)
 
 
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_centring_is_that_of_features(solver: Any) -> None:
+    """With explicit features Φ, K = ΦΦᵀ: principal components of the centred features, by their singular values."""
+    rng = np.random.default_rng(7)
+    features, new = rng.standard_normal((50, 6)) * np.arange(1, 7) + 3, rng.standard_normal((8, 6)) + 3
+    mean = features.mean(axis=0)
+    _, s, axes = np.linalg.svd(features - mean, full_matrices=False)
+    pca = nk.KernelPCA(4, center=True, solver=solver).fit(features @ features.T)
+    np.testing.assert_allclose(pca.eigenvalues_, s[:4] ** 2 / 50, rtol=1e-10)
+    np.testing.assert_allclose(pca.explained_variance_ratio_, s[:4] ** 2 / np.sum(s**2), rtol=1e-10)
+    scores = (features - mean) @ axes[:4].T  # √λ f on the samples
+    signs = np.sign(np.sum(pca.components_.T * scores, axis=0))
+    np.testing.assert_allclose(pca.components_.T * np.sqrt(pca.eigenvalues_), scores * signs, atol=1e-8)
+    projected = (new - mean) @ axes[:4].T * signs
+    np.testing.assert_allclose(pca.transform(new @ features.T) * np.sqrt(pca.eigenvalues_), projected, atol=1e-8)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_agrees_with_scikit_learn(solver: Any) -> None:
+    decomposition = pytest.importorskip("sklearn.decomposition")
+    K, cross = kernel(60, 9)
+    theirs = decomposition.KernelPCA(4, kernel="precomputed", eigen_solver="dense").fit(K)
+    ours = nk.KernelPCA(4, center=True, solver=solver).fit(K)
+    np.testing.assert_allclose(theirs.eigenvalues_ / 60, ours.eigenvalues_, rtol=1e-10)
+    for matrix in (K, cross):  # their scores are √(N λ) f / √N
+        scores = theirs.transform(matrix) / np.sqrt(ours.eigenvalues_)
+        signs = np.sign(np.sum(theirs.transform(K) * ours.components_.T, axis=0))
+        np.testing.assert_allclose(scores * signs, ours.transform(matrix), atol=1e-7)
+
+
+@pytest.mark.parametrize("center", [False, True])
+def test_projection_of_functions(center: bool) -> None:
+    K, _ = kernel(30)
+    f = np.random.default_rng(3).standard_normal((30, 2))
+    pca = nk.KernelPCA(30 - center, center=center, solver="dense").fit(K)
+    coefficients = pca.project(f)
+    assert coefficients.shape == (30 - center, 2)
+    np.testing.assert_allclose(pca.project(f[:, 1]), coefficients[:, 1], atol=1e-14)
+    # Parseval, and the function back: all components, and the constant where they are centred
+    rest = f.mean(axis=0) if center else np.zeros(2)
+    np.testing.assert_allclose(np.sum(coefficients**2, axis=0), np.mean(f**2, axis=0) - rest**2, rtol=1e-12)
+    np.testing.assert_allclose(pca.components_.T @ coefficients + rest, f, atol=1e-12)
+    few = nk.KernelPCA(4, center=center).fit(K)
+    for i, one in enumerate(few.components_):
+        np.testing.assert_allclose(few.project(one), np.eye(4)[i], atol=1e-12)
+    with pytest.raises(ValueError, match="f must have shape"):
+        few.project(f[:5])
+    with pytest.raises(RuntimeError, match=r"call fit\(K\) before project"):
+        nk.KernelPCA(2).project(f)
+
+
 def test_fit_transform_and_its_layout() -> None:
     K, _ = kernel(20)
     pca = nk.KernelPCA(3)

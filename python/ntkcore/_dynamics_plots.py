@@ -49,7 +49,7 @@ def law_on_a_line(
     figure, axes = plotting.new_axes(6.4, 4.0, xlabel=label, ylabel=rf"$f_t$, $t = {_time(t)}$")
     outputs = at.mean.reshape(len(grid), -1)
     low, high = (np.asarray(q).reshape(len(grid), -1) for q in at.percentile([10.0, 90.0]))
-    draws = at.sample(samples, rng).reshape(samples, len(grid), -1)
+    draws = at.sample(samples, rng).reshape(samples, len(grid), outputs.shape[1])
     data = Y.reshape(len(X), -1)
     for k in range(outputs.shape[1]):
         colour = plotting.COLOURS[k % len(plotting.COLOURS)]

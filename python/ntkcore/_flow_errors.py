@@ -340,7 +340,6 @@ def _search(error: Callable[[NDArray[np.float64]], NDArray[np.float64]], times: 
         if not 1 < best < len(times) - 2:  # at an end, or next to it
             break
         finer = np.geomspace(times[best - 1], times[best + 1], _POINTS)[1:-1]
-        times, errors = np.concatenate([times, finer]), np.concatenate([errors, error(finer)])
-        order = np.argsort(times, kind="stable")
-        times, errors = times[order], errors[order]
+        times, first = np.unique(np.concatenate([times, finer]), return_index=True)
+        errors = np.concatenate([errors, error(finer)])[first]
     return _best(times, errors)

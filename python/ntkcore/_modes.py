@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Filters: TypeAlias = "Callable[[NDArray[np.float64]], _filters.Filter]"
 _EPS = float(np.finfo(np.float64).eps)
-_ROWS = 256
+_ROWS = 64
 _CHUNK = 1 << 23  # numbers in a block of dual coefficients
 
 
@@ -120,7 +120,7 @@ class Modes:
 
     def chunks(self, count: int, outputs: int) -> list[slice]:
         """Cut ``count`` times into pieces of which (T, outputs, N) arrays are of moderate size."""
-        step = max(1, _CHUNK // (len(self) * outputs))
+        step = max(1, _CHUNK // max(1, len(self) * outputs))
         return [slice(start, min(start + step, count)) for start in range(0, count, step)]
 
     def train(self, points: NDArray[np.float64], filters: Filters, start: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -147,7 +147,7 @@ class Modes:
             phi, _ = filters(points[rows])
             with np.errstate(over="ignore", invalid="ignore"):
                 dual = (phi[:, None] * (start / n)).reshape(-1, n) @ self.vectors.T
-                result[rows] = multiply(cross, dual.T).T.reshape(-1, k, len(cross))
+                result[rows] = multiply(cross, dual.T).T.reshape(result[rows].shape)
         return result
 
 

@@ -110,7 +110,7 @@ class Gaussian:
         generator = check.as_generator(rng)
         outputs = self.mean.reshape(len(self.mean), -1).shape[1]
         draws = zero_mean_samples(self.covariance, count * outputs, generator)  # (n k, M)
-        draws = draws.reshape(count, outputs, -1).transpose(0, 2, 1).reshape(count, *self.mean.shape)
+        draws = draws.reshape(count, outputs, len(self.mean)).transpose(0, 2, 1).reshape(count, *self.mean.shape)
         return np.asarray(self.mean + draws, dtype=self.mean.dtype)
 
 

@@ -181,7 +181,7 @@ class LimitDistribution:
             values = modes.train(grid, modes.flow, start) + draws[:, :size]  # (T, n k, points)
         else:
             values = modes.test(grid, modes.flow, start, cross) + draws[:, size:]
-        values = values.reshape(len(grid), count, outputs, -1).transpose(1, 0, 3, 2)
+        values = values.reshape(len(grid), count, outputs, values.shape[2]).transpose(1, 0, 3, 2)
         return np.ascontiguousarray(values.reshape(*values.shape[:3], *shape[1:]), dtype=self.flow.dtype)
 
     def plot(self, t: float = float("inf"), *, samples: int = 5, rng: RngLike = 0, points: int = 361) -> Figure:
