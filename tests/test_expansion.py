@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from cases import DTYPES, DType, normals, unit
 from hypothesis import HealthCheck, given, settings
-from reference import dual_integral, mp
+from reference import mp
 from scipy.special import erf, ndtr
 
 EXPANDED = [
@@ -45,34 +45,9 @@ def quiet(net: nk.Network, X: Any, **options: Any) -> tuple[nk.Kernels, nk.Error
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-# σ, σ̇, kinks (for mpmath: also where σ varies fast)
-EXACT: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], tuple[float, ...]]] = {
-    "tanh": (mp.tanh, lambda x: 1 / mp.cosh(x) ** 2, (-6, -3, -1.5, 0, 1.5, 3, 6)),
-    "elu": (lambda x: x if x > 0 else mp.expm1(x), lambda x: mp.mpf(1) if x > 0 else mp.exp(x), (0,)),
-    "hard_tanh": (lambda x: max(-1, min(1, x)), lambda x: mp.mpf(1 if abs(x) < 1 else 0), (-1, 1)),
-}
-
-
-@pytest.mark.parametrize("name", EXACT)
-def test_one_layer_is_within_its_bound_of_the_exact_integral(name: str) -> None:
-    f, slope, marks = EXACT[name]
-    net = nk.Network(2, name, bias_std=0.0)
-    for q1, q2, rho in [(25.0, 0.04, -0.5) if name == "tanh" else (1.0, 1.0, 0.5)]:  # each takes seconds
-        X = np.array([[np.sqrt(2 * q1), 0.0], [np.sqrt(2 * q2) * rho, np.sqrt(2 * q2 * (1 - rho * rho))]])
-        (sigma, sigma_dot, _), bound = quiet(net, X)
-        with mp.workdps(40):  # what these floats really are
-            gram = [[mp.fdot([mp.mpf(float(a)) for a in x], [mp.mpf(float(b)) for b in z]) / 2 for z in X] for x in X]
-            correlation = gram[0][1] / mp.sqrt(gram[0][0] * gram[1][1])
-            for K, g, limit in [(sigma, f, bound.sigma), (sigma_dot, slope, bound.sigma_dot)]:
-                args = (g, g, gram[0][0], gram[1][1], correlation)
-                exact = dual_integral(*args, breakpoints=marks, dps=16)
-                scale = np.sqrt(K[0, 0] * K[1, 1])
-                assert float(abs(mp.mpf(float(K[0, 1])) - exact)) / scale <= limit, (name, q1, q2, rho)
-
-
 @pytest.mark.parametrize("name", ["tanh", "softsign"])
 def test_the_diagonal_is_exact_at_any_variance(name: str) -> None:
-    f = EXACT["tanh"][0] if name == "tanh" else lambda x: x / (1 + abs(x))
+    f = mp.tanh if name == "tanh" else lambda x: x / (1 + abs(x))
     net = nk.Network(2, name, bias_std=0.0)
     for q in (1e-20, 1e-3, 1.0, 25.0, 900.0, 1e6):
         with mp.workdps(30):
@@ -279,7 +254,7 @@ def test_float32_agrees_with_float64(name: str) -> None:
     for a, b, limit, rest in zip(single, double, bound, better, strict=True):
         assert a.dtype == np.float32
         assert error(a, b) <= limit + rest
-        assert name not in SMOOTH or error(a, b) < 3e-6
+        assert name not in SMOOTH or error(a, b) < 2e-6
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
