@@ -29,7 +29,7 @@ def test_kinked_activations(name: str, depth: int, d: int) -> None:
 
     net = nk.Network(depth, name, 1.0, 0.2)
     spectrum = nk.sphere_spectrum(net, d, 16, kernel="nngp", radius=math.sqrt(d))
-    assert "table" in spectrum.methods
+    assert set(spectrum.methods) & {"table", "engine"}  # piecewise linear ones are exact in the engine
     assert spectrum.errors[0] < 1e-14 * spectrum.total
     assert np.max(spectrum.errors) < 3e-15 * depth * spectrum.total
     x = np.zeros((1, d))
