@@ -30,6 +30,7 @@ __all__ = ["EarlyStopping", "early_stopping"]
 
 _NOISE = 0.5
 _LEARNING_RATE = 4.0
+_RECORD_EVERY = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +154,7 @@ def early_stopping(
     >>> from ntkcore.paper import early_stopping
     >>> result = early_stopping(width=50, seeds=2, n_samples=10, steps=20)
     >>> result.errors.shape
-    (2, 21)
+    (2, 11)
     """
     network = Network(4, "relu", bias_std=0.1)
     root = seed_sequence(rng)
@@ -174,7 +175,9 @@ def early_stopping(
     def errors_of(index: int, step: Step) -> dict[str, FloatArray]:
         mlp = network.init(2, width, rng=child(root, 9, index), threads=threads)
         start, start_test = mlp(X)[:, 0].astype(np.float64), mlp(Z)[:, 0].astype(np.float64)
-        history = train(step, mlp, X, Y + start, learning_rate=_LEARNING_RATE, steps=steps, record_every=1, probes=Z)
+        history = train(
+            step, mlp, X, Y + start, learning_rate=_LEARNING_RATE, steps=steps, record_every=_RECORD_EVERY, probes=Z
+        )
         assert history.probes is not None
         learned = history.probes[:, :, 0] - start_test
         return {"errors": np.mean((learned - truth(grid)) ** 2, axis=1), "times": history.times}

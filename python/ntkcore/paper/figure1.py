@@ -68,8 +68,9 @@ class Figure1:
         return growth
 
     def claims(self) -> tuple[Claim, ...]:
-        """Set the statements of §6.1 beside our numbers; intervals are four standard errors."""
+        """Set the statements of §6.1 beside our numbers; intervals are Student's, 99.99 %."""
         narrow, wide = self.widths[0], self.widths[-1]
+        factor = statistics.interval_factor(self.initial.shape[1])
         slope, slope_error = statistics.jackknife(self._spread_exponent, self.initial[0], self.initial[-1])
         level = self.limit.mean()
         means = self.initial.mean(axis=2) / level - 1  # (W, I)
@@ -85,8 +86,8 @@ class Figure1:
                 "Figure 1",
                 slope,
                 "−1/2",
-                -0.5 - 4 * slope_error,
-                -0.5 + 4 * slope_error,
+                -0.5 - factor * slope_error,
+                -0.5 + factor * slope_error,
                 slope_error,
             ),
             Claim(
@@ -94,8 +95,8 @@ class Figure1:
                 "Figure 1",
                 float(difference),
                 "0",
-                -4 * both,
-                4 * both,
+                -factor * both,
+                factor * both,
                 both,
             ),
             Claim(
@@ -103,8 +104,8 @@ class Figure1:
                 "Figure 1",
                 float(means[-1].mean()),
                 "0",
-                -4 * float(error[-1]),
-                4 * float(error[-1]),
+                -factor * float(error[-1]),
+                factor * float(error[-1]),
                 float(error[-1]),
             ),
             Claim(

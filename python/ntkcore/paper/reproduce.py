@@ -41,7 +41,7 @@ SCALES: dict[str, dict[str, dict[str, Any]]] = {
     "quick": {
         "figure1": {"widths": (100, 1000)},
         "figure2": {"widths": (50, 500)},
-        "figure3": {"widths": (100, 300, 1000), "steps": 500, "learning_rate": 8.0},
+        "figure3": {"widths": (100, 300, 1000), "steps": 400, "learning_rate": 10.0},
         "theorem1": {},
         "theorem2": {},
         "frequencies": {},

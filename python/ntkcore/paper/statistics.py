@@ -8,13 +8,22 @@ import numpy as np
 
 from .._validation import FloatArray
 
-__all__ = ["jackknife", "standard_error"]
+__all__ = ["interval_factor", "jackknife", "standard_error"]
+
+_OUTSIDE = 1e-4  # the share of runs in which a true claim may fail
 
 
 def standard_error(samples: FloatArray) -> FloatArray:
     """Return the standard error of the mean over the last axis."""
     error: FloatArray = samples.std(axis=-1, ddof=1) / np.sqrt(samples.shape[-1])
     return error
+
+
+def interval_factor(samples: int) -> float:
+    """Return how many standard errors of this many samples a claim may be off: Student's 99.99 %."""
+    from scipy.stats import t
+
+    return float(t.ppf(1 - _OUTSIDE / 2, samples - 1))
 
 
 def jackknife(statistic: Callable[..., float], *groups: FloatArray) -> tuple[float, float]:

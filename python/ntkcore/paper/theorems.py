@@ -12,6 +12,7 @@ from .._progress import Progress
 from .._validation import RngLike
 from ..convergence import ConvergenceStudy
 from ..network import Network
+from . import statistics
 from .claims import Claim
 from .training import child
 from .workshop import Step, Workshop, seed_sequence
@@ -56,11 +57,12 @@ class TheoremStudy:
         """Set the exponent beside the theorem's."""
         n = self.study.widths
         slope, error = self.study.slope, self.error
+        factor = statistics.interval_factor(self.study.deviations.size - 1)
         if self.theorem == 1:
             name = f"‖Θ(0) − Θ_∞‖ ∝ n^p, from n = {n[0]} to {n[-1]}: p"
-            return (Claim(name, "Theorem 1", slope, "−1/2", -0.5 - 4 * error, -0.5 + 4 * error, error),)
+            return (Claim(name, "Theorem 1", slope, "−1/2", -0.5 - factor * error, -0.5 + factor * error, error),)
         name = f"‖Θ(t) − Θ(0)‖ ∝ n^p at t ≤ {self.steps}, from n = {n[0]} to {n[-1]}: p"
-        return (Claim(name, "Theorem 2", slope, "−1/2 or less", float("-inf"), -0.5 + 4 * error, error),)
+        return (Claim(name, "Theorem 2", slope, "−1/2 or less", float("-inf"), -0.5 + factor * error, error),)
 
     def conditions(self) -> tuple[tuple[str, str, str], ...]:
         """Say what was done: (quantity, value, whether the paper states it)."""
