@@ -131,7 +131,7 @@ def check_bounds(function: Any, rtol: float | None, depth: int, weight_std: floa
 CASES = (functions(), st.sampled_from([None, 1e-2, 1e-5]), st.integers(2, 3), st.floats(0.5, 2.0))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(*CASES)
 def test_bounds_are_never_exceeded(function: Any, rtol: float | None, depth: int, weight_std: float) -> None:
     check_bounds(function, rtol, depth, weight_std)

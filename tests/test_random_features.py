@@ -82,6 +82,7 @@ def test_small_steps_are_the_flow() -> None:
     assert gaps[1] < 1e-5
 
 
+@pytest.mark.slow
 def test_rate() -> None:
     """The distance to kernel gradient descent falls like P^{−½}: exponent within its confidence interval."""
     found = nk.random_features_convergence(NET.ntk(X), Y, 20.0, counts=[256, 1024, 4096, 16384], trials=60, rng=0)

@@ -41,6 +41,7 @@ def test_kinked_activations(name: str, depth: int, d: int) -> None:
     assert np.max(errors) < 1e-5 * spectrum.total
 
 
+@pytest.mark.slow
 def test_kinked_table_against_rectangle_probabilities() -> None:
     """Σ of hard_tanh at depth 2, k large: E[σσ]' = P(|u| < 1, |v| < 1) in exact numbers (Plackett)."""
     from ntkcore._tabulated import _Table

@@ -221,6 +221,7 @@ def test_unbiased_sums_over_random_points() -> None:
     assert np.all(error[:3] < 0.02 * spectrum.eigenvalues[:3])  # it could fail
 
 
+@pytest.mark.slow
 def test_dense_eigenvalues_of_random_points() -> None:
     """Sums of the clusters of eigenvalues of K/N, extrapolated to N = ∞ (their bias is a series in 1/N)."""
     d, net = 3, nk.Network(2, "relu", 1.0, 0.5)
