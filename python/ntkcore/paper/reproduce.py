@@ -45,7 +45,7 @@ SCALES: dict[str, dict[str, dict[str, Any]]] = {
         "theorem1": {},
         "theorem2": {},
         "frequencies": {},
-        "early_stopping": {},
+        "early_stopping": {"width": 500},
     },
     "tiny": {
         "figure1": {"widths": (30, 300), "initializations": 6, "steps": 50, "n_samples": 20, "n_angles": 25},
