@@ -9,7 +9,9 @@ import ntkcore as nk
 import numpy as np
 import numpy.typing as npt
 import pytest
+from ntkcore import _filters
 from ntkcore._inverse_laplace import windows
+from ntkcore._log_time import pieces
 
 Array = npt.NDArray[np.float64]
 
@@ -208,3 +210,35 @@ def test_plot() -> None:
     three: Any = flow.plot([1.0, 2.0, 3.0]).axes[0].get_legend()
     assert len(three.get_texts()) == 3
     nk.LeastSquaresFlow([[0.0]], [1.0]).plot().canvas.draw()
+
+
+def test_interpolation_in_log_time() -> None:
+    """φ_t(μ) at 700 times of 14 decades from 30 in each, for rates over 25 decades; ends, ties and few times too."""
+    times = np.random.default_rng(0).permutation(np.r_[0.0, np.inf, np.geomspace(1e-5, 1e9, 1500), [3.0] * 5])
+    rates = np.r_[1e-300, np.geomspace(1e-13, 1e12, 80)]
+    seen: list[int] = []
+    exact = np.where(np.isinf(times[:, None]), 1 / rates, -np.expm1(-np.outer(np.minimum(times, 1e300), rates)) / rates)
+    for piece in pieces(times):
+        values = _filters.flow(piece.nodes, rates, 0.0)[0]
+        if piece.weights is None:
+            np.testing.assert_array_equal(piece.nodes, times[piece.which])
+        else:
+            assert len(piece.nodes) == 30
+            values = piece.weights @ values
+        close(values, exact[piece.which], rtol=2e-13)
+        seen.extend(piece.which)
+    assert sorted(seen) == list(range(len(times)))
+    (equal,) = pieces(np.full(100, 7.0))
+    assert equal.weights is not None
+    close(equal.weights @ np.log(equal.nodes), np.log(7.0), rtol=1e-14)
+
+
+def test_risk_at_many_times() -> None:
+    rng = np.random.default_rng(4)
+    X, Z, Y, Y_test = (rng.standard_normal(shape) for shape in ((9, 3), (5, 3), (9, 2), (5, 2)))
+    flow = nk.LeastSquaresFlow((nk.Network(3), X), Y)
+    times = np.geomspace(1e-4, 1e8, 1200).reshape(2, 600)
+    test = flow.predict(times, 0.3, X_test=Z).test
+    assert test is not None
+    expected = np.sum((test - Y_test) ** 2, axis=(2, 3)) / 10
+    close(flow.risk(times, Y_test, f0=0.3, X_test=Z), expected, rtol=1e-11)

@@ -37,6 +37,15 @@ def flow(times: NDArray[np.float64], mu: NDArray[np.float64], cutoff: float) -> 
     return phi, left
 
 
+def decay(times: NDArray[np.float64], mu: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return e^{−tμ} alone, (T, N); 1 for μ = 0, at t = ∞ too."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        left = np.multiply.outer(times, -mu)
+        np.exp(left, out=left)
+    left[:, mu == 0] = 1.0
+    return left
+
+
 def descent(steps: NDArray[np.float64], mu: NDArray[np.float64], rate: float, momentum: float) -> Filter:
     r"""Gradient descent, ``steps`` times: f_{k+1} = f_k − η ∇ + m (f_k − f_{k−1}) with f_{−1} = f_0.
 

@@ -10,6 +10,7 @@ from . import _filters
 from . import _validation as check
 from ._flow_setup import FlowSetup
 from ._leave_one_out import leave_one_out
+from ._log_time import pieces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,8 +60,8 @@ class ErrorsOverTime(FlowSetup):
         power = np.sum(self._start(check.as_function_values(f0, "f0", self._targets.shape)) ** 2, axis=0)
         costs = np.empty(times.size)
         for rows in self._modes.chunks(times.size, 1):
-            left = self._modes.residual(self._modes.flow(times.ravel()[rows])[1])
-            costs[rows] = left**2 @ power / (2 * len(self))
+            left = self._modes.residual(_filters.decay(times.ravel()[rows], self._modes.rates))
+            costs[rows] = np.square(left, out=left) @ power / (2 * len(self))
         return costs.reshape(times.shape)
 
     def risk(
@@ -114,10 +115,13 @@ class ErrorsOverTime(FlowSetup):
         begin = check.as_function_values(f0_test, "f0_test", shape)
         goal = self._rows(wanted - begin)
         errors = np.empty(times.size)
-        for rows in self._modes.chunks(times.size, len(start)):
-            test = self._modes.test(times.ravel()[rows], self._modes.flow, start, cross)
-            test -= goal
-            errors[rows] = np.einsum("tkm,tkm->t", test, test) / (2 * len(cross))
+        for piece in pieces(times.ravel()):
+            values = self._modes.test(piece.nodes, self._modes.flow, start, cross)  # (n, k, M)
+            weights = piece.weights
+            for rows in self._modes.chunks(len(piece.which), goal.size // len(self) + 1):
+                part = values[rows] if weights is None else np.tensordot(weights[rows], values, 1)
+                test = part - goal
+                errors[piece.which[rows]] = np.einsum("tkm,tkm->t", test, test) / (2 * len(cross))
         if not np.isfinite(errors.sum()):
             self._explain(errors, cross)
         return errors.reshape(times.shape)
@@ -196,10 +200,11 @@ class ErrorsOverTime(FlowSetup):
         for rows in self._modes.chunks(times.size, 1):
             part = times.ravel()[rows]
             if self._modes.ridge == 0:  # the quotient does not feel a common factor, so nothing need vanish
-                left = _filters.flow(part, self._modes.rates - self._modes.rates[0], self._modes.cutoff)[1]
+                left = _filters.decay(part, self._modes.rates - self._modes.rates[0])
             else:
-                left = self._modes.residual(self._modes.flow(part)[1])
-            errors[rows] = left**2 @ power * len(self) / (2 * left.sum(axis=1) ** 2)
+                left = self._modes.residual(_filters.decay(part, self._modes.rates))
+            total = left.sum(axis=1)
+            errors[rows] = np.square(left, out=left) @ power * len(self) / (2 * total**2)
         return errors.reshape(times.shape)
 
     def early_stopping(

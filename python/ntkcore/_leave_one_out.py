@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ._modes import Modes
 
 _ROWS = 512
+_WINDOWS = 10  # of nodes held at a time, for one output
 _NULL_SHARE = 1e-8  # of a point in the null space, from which on it counts as determined by the others
 
 
@@ -48,12 +49,20 @@ def leave_one_out(
         yield end, np.repeat(_converged(modes, start)[None], end.size, axis=0)
     finite = np.flatnonzero((times > 0) & np.isfinite(times) & (n > 1))
     scaled = times[finite] * (n / max(1, n - 1))
-    for window in windows(scaled):
-        index = finite[window.which]
-        left = _left_out(modes, window.nodes, start)  # (k, n_nodes, N), r − h
-        weights = window.weights / window.nodes
-        # h = r − left, and ∫ e^{sζ} dζ/ζ = 1
-        yield index, np.stack([weights.real @ m.real - weights.imag @ m.imag for m in left], axis=1)
+    every = windows(scaled)
+    together = max(1, _WINDOWS // len(start))
+    for first in range(0, len(every), together):
+        group = every[first : first + together]
+        left = _left_out(modes, np.concatenate([window.nodes for window in group]), start)  # r − h, (k, nodes, N)
+        for i, window in enumerate(group):
+            count = len(window.nodes)
+            part = left[:, i * count : (i + 1) * count]
+            weights = window.weights / window.nodes
+            # h = r − part, and ∫ e^{sζ} dζ/ζ = 1
+            yield (
+                finite[window.which],
+                np.stack([weights.real @ m.real - weights.imag @ m.imag for m in part], axis=1),
+            )
 
 
 def _left_out(modes: Modes, nodes: NDArray[np.complex128], start: NDArray[np.float64]) -> NDArray[np.complex128]:

@@ -128,27 +128,46 @@ class Modes:
 
         ``filters`` maps times, or numbers of steps, to (φ, e).
         """
-        k, n = start.shape
-        result = np.empty((len(points), k, n))
-        for rows in self.chunks(len(points), k):
-            phi, _ = filters(points[rows])
-            with np.errstate(over="ignore", invalid="ignore"):  # the caller looks
-                modes = (phi * self.values)[:, None] * start  # (T, k, N)
-                np.matmul(modes.reshape(-1, n), self.vectors.T, out=result[rows].reshape(-1, n))
-        return result
+        return self._run(points, filters, start, None, True)[0]
 
     def test(
         self, points: NDArray[np.float64], filters: Filters, start: NDArray[np.float64], cross: NDArray[Any]
     ) -> NDArray[np.float64]:
         """Return f_t − f_0 at test points with the kernel ``cross`` (M, N), (T, k, M); else as `train`."""
+        return self._run(points, filters, start, cross, False)[1]
+
+    def both(
+        self, points: NDArray[np.float64], filters: Filters, start: NDArray[np.float64], cross: NDArray[Any]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return `train` and `test`, with one pass over U."""
+        return self._run(points, filters, start, cross, True)
+
+    def _run(
+        self,
+        points: NDArray[np.float64],
+        filters: Filters,
+        start: NDArray[np.float64],
+        cross: NDArray[Any] | None,
+        with_train: bool,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         k, n = start.shape
-        result = np.empty((len(points), k, len(cross)))
-        for rows in self.chunks(len(points), k):
+        count, m = len(points), 0 if cross is None else len(cross)
+        train, test = np.empty((count if with_train else 0, k, n)), np.empty((count, k, m))
+        for rows in self.chunks(count, 2 * k):
             phi, _ = filters(points[rows])
-            with np.errstate(over="ignore", invalid="ignore"):
-                dual = (phi[:, None] * (start / n)).reshape(-1, n) @ self.vectors.T
-                result[rows] = multiply(cross, dual.T).T.reshape(result[rows].shape)
-        return result
+            with np.errstate(over="ignore", invalid="ignore"):  # the caller looks
+                dual = phi[:, None] * start  # (T, k, N); λφ Uᵀ(y − f_0) is f on the samples, φ Uᵀ(y − f_0)/N is α
+                wanted = [dual * self.values] if with_train else []
+                if cross is not None:
+                    wanted.append(dual / n)
+                values = np.stack(wanted).reshape(-1, n) @ self.vectors.T
+                values = values.reshape(len(wanted), *dual.shape)
+                if with_train:
+                    train[rows] = values[0]
+                if cross is not None:
+                    alpha = values[-1].reshape(-1, n)
+                    test[rows] = multiply(cross, alpha.T).T.reshape(test[rows].shape)
+        return train, test
 
 
 def _orthogonalise(U: NDArray[np.float64]) -> None:

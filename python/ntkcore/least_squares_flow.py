@@ -302,12 +302,13 @@ class LeastSquaresFlow(ErrorsOverTime):
         outputs = self._targets.shape[1:]
         start_test = check.as_function_values(f0_test, "f0_test", (0 if cross is None else len(cross), *outputs))
         modes = self._start(start)
-        train = self._modes.train(points.ravel(), filters, modes)
-        train += start if start.ndim == 0 else self._rows(start)
         test = None
-        if cross is not None:
-            test = self._modes.test(points.ravel(), filters, modes, cross)
+        if cross is None:
+            train = self._modes.train(points.ravel(), filters, modes)
+        else:
+            train, test = self._modes.both(points.ravel(), filters, modes, cross)
             test += start_test if start_test.ndim == 0 else self._rows(start_test)
+        train += start if start.ndim == 0 else self._rows(start)
         for values in (train, test):
             if values is not None and not np.isfinite(values.sum()):
                 self._explain(values, cross)
