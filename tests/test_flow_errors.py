@@ -213,12 +213,12 @@ def test_plot() -> None:
 
 
 def test_interpolation_in_log_time() -> None:
-    """φ_t(μ) at 700 times of 14 decades from 30 in each, for rates over 25 decades; ends, ties and few times too."""
+    """φ_t(μ) at 1,500 times of 14 decades from 30 in each, for rates over 25 decades; ends, ties and few times too."""
     times = np.random.default_rng(0).permutation(np.r_[0.0, np.inf, np.geomspace(1e-5, 1e9, 1500), [3.0] * 5])
     rates = np.r_[1e-300, np.geomspace(1e-13, 1e12, 80)]
     seen: list[int] = []
-    exact = np.where(np.isinf(times[:, None]), 1 / rates, -np.expm1(-np.outer(np.minimum(times, 1e300), rates)) / rates)
-    for piece in pieces(times):
+    exact = np.where(np.isinf(times[:, None]), 1 / rates, -np.expm1(-np.outer(np.minimum(times, 1e30), rates)) / rates)
+    for piece in pieces(np.asarray(times, float)):
         values = _filters.flow(piece.nodes, rates, 0.0)[0]
         if piece.weights is None:
             np.testing.assert_array_equal(piece.nodes, times[piece.which])
