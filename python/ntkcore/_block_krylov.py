@@ -63,7 +63,7 @@ def block_krylov(
     V[:, :width] = np.linalg.qr(rng.standard_normal((n, width)))[0]
     size, last = width, slice(0, width)
     for _ in range(max_iter):
-        W = multiply(np.ascontiguousarray(V[:, last]))
+        W = multiply(V[:, last])
         basis = V[:, :size]
         T[:size, last] = basis.T @ W
         T[last, :size] = T[:size, last].T

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Filters: TypeAlias = "Callable[[NDArray[np.float64]], _filters.Filter]"
 _EPS = float(np.finfo(np.float64).eps)
 _ROWS = 64
+_CACHED = 1 << 20  # numbers that stay in the cache
 _CHUNK = 1 << 23  # numbers in a block of dual coefficients
 
 
@@ -160,7 +161,7 @@ class Modes:
                 wanted = [dual * self.values] if with_train else []
                 if cross is not None:
                     wanted.append(dual / n)
-                values = np.stack(wanted).reshape(-1, n) @ self.vectors.T
+                values = _in_points(np.stack(wanted).reshape(-1, n), self.vectors)
                 values = values.reshape(len(wanted), *dual.shape)
                 if with_train:
                     train[rows] = values[0]
@@ -168,6 +169,19 @@ class Modes:
                     alpha = values[-1].reshape(-1, n)
                     test[rows] = multiply(cross, alpha.T).T.reshape(test[rows].shape)
         return train, test
+
+
+def _in_points(coefficients: NDArray[np.float64], U: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return coefficients (k, N) @ Uᵀ. For two rows the product would first copy U, and costs as much as two passes."""
+    if len(coefficients) != 2:
+        return np.asarray(coefficients @ U.T)
+    result = np.zeros_like(coefficients)
+    step = max(1, _CACHED // len(U))
+    for start in range(0, len(U), step):
+        modes = slice(start, start + step)
+        for row, values in zip(coefficients, result, strict=True):
+            values += row[modes] @ U[:, modes].T  # the second time from the cache
+    return result
 
 
 def _orthogonalise(U: NDArray[np.float64]) -> None:

@@ -184,7 +184,7 @@ def as_gram(
     _finite(array, name)
     tolerance = rtol if rtol is not None else 100 * float(np.finfo(array.dtype).eps)
     scale = float(max(abs(float(array.max())), abs(float(array.min()))))
-    block = 512
+    block = 128  # two of them stay in the cache
     for i in range(0, array.shape[0], block):
         for j in range(0, i + 1, block):
             gap = np.abs(array[i : i + block, j : j + block] - array[j : j + block, i : i + block].T)
