@@ -264,7 +264,7 @@ def test_version(capsys: Capture) -> None:
 
 
 def test_as_a_process(X: Any) -> None:
-    command = [sys.executable, "-m", "ntkcore.cli"]
+    command = [sys.executable, "-m", "ntkcore"]
     done = subprocess.run([*command, "gram", "x.npy", "-o", "k.npy"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     refused = subprocess.run([*command, "gram", "x.npy", "-o", "k.npy"], capture_output=True, text=True, check=False)

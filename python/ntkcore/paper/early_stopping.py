@@ -105,7 +105,7 @@ class EarlyStopping:
         """
         figure, axes = plotting.new_axes(6.2, 3.9, xlabel="t", ylabel="mean squared error on the true function")
         for i, error in enumerate(self.errors):
-            label = f"networks, n = {self.width}" if i == 0 else None
+            label = f"networks, $n = {self.width}$" if i == 0 else None
             axes.plot(self.times[1:], error[1:], color=plotting.COLOURS[2], linewidth=1.0, alpha=0.8, label=label)
         axes.plot(self.times[1:], self.predicted[1:], color="black", linewidth=2.0, label=r"$n = \infty$ (limit)")
         axes.axvline(

@@ -167,7 +167,7 @@ class Figure1:
         ):
             for curves, line, t in ((before, "-", 0), (after, (0, (4, 2)), self.steps)):
                 for i, curve in enumerate(curves):
-                    label = f"n = {width}, t = {t}" if i == 0 else None
+                    label = f"$n = {width}, t = {t}$" if i == 0 else None
                     axes.plot(self.angles, curve, color=colour, linestyle=line, linewidth=0.9, alpha=0.75, label=label)
         axes.plot(self.angles, self.limit, color="black", linewidth=2.0, label=r"$n = \infty$ (limit)", zorder=4)
         axes.set_xlim(-np.pi, np.pi)
@@ -182,7 +182,7 @@ def figure1(
     widths: tuple[int, int] = (100, 1000),
     initializations: int = 10,
     steps: int = 200,
-    n_samples: int = 50,
+    n_samples: int = 30,
     n_angles: int = 101,
     rng: RngLike = 0,
     threads: int | None = None,

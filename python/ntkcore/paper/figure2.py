@@ -162,7 +162,7 @@ class Figure2:
         chosen = ((self.widths[0], self.functions[0]), (self.widths[-1], self.functions[-1]))
         for (colour, line), (width, functions) in zip(lines, chosen, strict=True):
             for i, f in enumerate(functions):
-                label = f"n = {width}" if i == 0 else None
+                label = f"$n = {width}$" if i == 0 else None
                 axes.plot(self.angles, f, color=colour, linestyle=line, linewidth=0.9, alpha=0.8, label=label)
         axes.plot(self.angles, self.mean, color="black", linewidth=2.2, label=r"$n = \infty$, P50", zorder=4)
         axes.plot(

@@ -121,9 +121,9 @@ class Frequencies:
         figure, axes = plotting.new_axes(6.4, 4.0, xlabel="t", ylabel="component of the error, over its start")
         for i, (k, value, component) in enumerate(zip(self.degrees, self.eigenvalues, self.components, strict=True)):
             colour = plotting.COLOURS[(0, 1, 2, 9, 7, 3, 5)[i % 7]]
-            axes.plot(self.times, component, color=colour, linewidth=1.6, label=f"k = {k}, n = {self.width}")
+            axes.plot(self.times, component, color=colour, linewidth=1.6, label=f"$k = {k}$, $n = {self.width}$")
             limit = np.exp(-value * self.times)
-            axes.plot(self.times, limit, color=colour, linewidth=1.2, linestyle="--", label=f"k = {k}, limit")
+            axes.plot(self.times, limit, color=colour, linewidth=1.2, linestyle="--", label=f"$k = {k}$, limit")
         axes.set_xscale("symlog", linthresh=float(self.times[1]))
         axes.set_xlim(0.0, float(self.times[-1]))
         axes.set_ylim(-0.05, 1.05)
