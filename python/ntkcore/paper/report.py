@@ -96,8 +96,10 @@ def write(sections: Sequence[Section], folder: Path, *, command: str, scale: str
             {
                 "name": section.name,
                 "title": section.title,
+                "text": section.text,
                 "seconds": round(section.seconds, 2),
                 "figures": [f"{picture.stem}.png" for picture in section.pictures],
+                "captions": [picture.caption for picture in section.pictures],
                 "conditions": [
                     dict(zip(("quantity", "value", "source"), row, strict=True)) for row in section.conditions
                 ],

@@ -1,0 +1,78 @@
+"""Write docs/reproduction.md and its figures from folders that ``ntkcore reproduce`` has filled.
+
+ntkcore reproduce --out quick && ntkcore reproduce --scale paper --out paper
+python tools/reproduction_page.py quick paper
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parents[1] / "docs"
+HEAD = """# The paper, reproduced
+
+Written by `tools/reproduction_page.py` from what `ntkcore reproduce` has found. `report.html`, which the same command
+writes, also says what the paper leaves open and what was chosen.
+"""
+SLIPS = """
+## Known slips of the paper
+
+- Δ_f in §5 decomposes f₀ − f*, not f* − f₀.
+- The axis of Figure 2 says f(sin γ, cos γ), its text (cos γ, sin γ), as here.
+- Appendix A.4 drops squares on Hermite coefficients.
+"""
+
+
+def number(value: float | None) -> str:
+    """Return a number of the table."""
+    return "" if value is None else f"{value:.4g}"
+
+
+def accepted(claim: dict[str, Any]) -> str:
+    """Return the interval of a claim."""
+    low, high = claim["interval"]
+    if low is None:
+        return f"at most {number(high)}"
+    return f"at least {number(low)}" if high is None else f"{number(low)} … {number(high)}"
+
+
+def row(claim: dict[str, Any]) -> str:
+    """Return a line of the table of claims."""
+    error = claim.get("error")
+    measured = number(claim["measured"]) + (f" ± {error:.2g}" if error is not None else "")
+    cells = [claim["figure"], claim["name"], measured, claim["expected"], accepted(claim)]
+    return (
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + f" | {'pass' if claim['passed'] else 'FAIL'} |"
+    )
+
+
+def part(folder: Path, prefix: str) -> list[str]:
+    """Return the sections and claims of one run; copy its figures."""
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    command = " ".join(word for word in report["command"].split() if word != "all")
+    lines = [f"\n## Scale {report['scale']}\n", f"`{command}`; {report['machine']}, {report['seconds']:.0f} s.\n"]
+    for section in report["sections"]:
+        lines += [f"\n### {section['title']}\n", section["text"]]
+        for name, caption in zip(section["figures"], section["captions"], strict=True):
+            shutil.copyfile(folder / name, DOCS / "figures" / (prefix + name))
+            lines += [f"\n![{section['title']}](figures/{prefix}{name})\n", caption]
+    lines += ["\n### Claims\n", "| | claim | measured | expected | accepted | |\n|---|---|---:|---:|---|---|"]
+    return [*lines, *map(row, report["claims"])]
+
+
+def main() -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("quick", type=Path)
+    parser.add_argument("paper", type=Path)
+    options = parser.parse_args()
+    lines = [HEAD, *part(options.quick, ""), *part(options.paper, "paper_"), SLIPS]
+    (DOCS / "reproduction.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
