@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Frequencies", "frequencies"]
 
-_AMPLITUDE = 0.25
+_AMPLITUDE = 0.02  # with a larger one Θ moves, and high frequencies are learned more slowly
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,6 +192,7 @@ def frequencies(
         "width": width,
         "n_samples": n_samples,
         "max_degree": max_degree,
+        "amplitude": _AMPLITUDE,
         "steps": steps,
     }
     with Workshop(folder, threads=threads, progress=progress, label="Frequencies") as workshop:
