@@ -1,11 +1,13 @@
 r"""Frequency by frequency: a wide network on the circle against the spectrum of the limit kernel.
 
 On N equidistant points of the circle the principal components are e_k = √2 cos kγ (and sin kγ, e₀ = 1). A network whose
-goal is f_θ(0) + Σ_k a e_k has the error −a e^{−λ_k t} in each component in the limit (§5 of the paper).
+goal is f_θ(0) + Σ_k a e_k has the error −a e^{−λ_k t} in each component in the limit (§5 of the paper), and after
+gradient descent of learning rate η exactly −a (1 − ηλ_k)^{t/η}.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,8 @@ from .._validation import FloatArray, RngLike
 from ..network import Network
 from ..sphere_spectrum import sphere_spectrum
 from .claims import Claim
-from .training import child, train
+from .statistics import standard_error
+from .training import child, train, work
 from .workshop import Step, Workshop, seed_sequence
 
 if TYPE_CHECKING:
@@ -33,7 +36,7 @@ _AMPLITUDE = 0.02  # with a larger one Θ moves, and high frequencies are learne
 
 @dataclass(frozen=True, eq=False)
 class Frequencies:
-    """What :func:`frequencies` computed: K frequencies, R times."""
+    """What :func:`frequencies` computed: S networks, K frequencies, R times."""
 
     network: Network
     """Depth L, β = 0.1."""
@@ -50,25 +53,30 @@ class Frequencies:
     eigenvalues: FloatArray
     """λ_k of the limit kernel on the circle, shape (K,)."""
 
+    learning_rate: float
+    """η."""
+
     times: FloatArray
-    """t, shape (R,)."""
+    """t = η times the step, shape (R,)."""
 
     components: FloatArray
-    """Components of f_θ(t) − f* over their start, shape (K, R)."""
+    """Components of f_θ(t) − f* over their start, shape (S, K, R)."""
 
     @property
     def rates(self) -> FloatArray:
-        """Measured rates, −ln(component)/t where the limit has halved it; shape (K,)."""
+        """Measured eigenvalues: λ of (1 − ηλ)^{t/η} at the time at which the limit has halved it; shape (S, K)."""
         found = []
-        for component, eigenvalue in zip(self.components, self.eigenvalues, strict=True):
+        for k, eigenvalue in enumerate(self.eigenvalues):
             at = int(np.argmin(np.abs(self.times - np.log(2) / eigenvalue)))
-            found.append(-np.log(max(component[at], 1e-300)) / self.times[at])
-        return np.array(found)
+            left = np.maximum(self.components[:, k, at], 0.0)
+            found.append((1 - left ** (self.learning_rate / self.times[at])) / self.learning_rate)
+        return np.stack(found, axis=1)
 
     def claims(self) -> tuple[Claim, ...]:
         """Set the measured rates beside the eigenvalues; fluctuations and inflation of Θ are of order n^(−1/2)."""
         slack = 8.0 / np.sqrt(self.width)
-        rates = self.rates
+        rates = self.rates.mean(axis=0)
+        errors = standard_error(self.rates.T) / self.eigenvalues
         found = [
             Claim(
                 f"rate of frequency {k} at n = {self.width}, over λ_{k}",
@@ -77,8 +85,9 @@ class Frequencies:
                 "1",
                 1 / (1 + slack),
                 1 + slack,
+                error=float(error),
             )
-            for k, rate, value in zip(self.degrees, rates, self.eigenvalues, strict=True)
+            for k, rate, value, error in zip(self.degrees, rates, self.eigenvalues, errors, strict=True)
         ]
         order = np.argsort(-self.eigenvalues)
         falls = float(np.max(np.diff(rates[order])))
@@ -92,13 +101,18 @@ class Frequencies:
     def conditions(self) -> tuple[tuple[str, str, str], ...]:
         """Say what was done: (quantity, value, whether the paper states it)."""
         return (
-            ("network", f"ReLU, L = {self.network.depth}, β = 0.1, n = {self.width}", "–"),
+            (
+                "network",
+                f"ReLU, L = {self.network.depth}, β = 0.1, n = {self.width}, {len(self.components)} of them",
+                "–",
+            ),
             ("samples", f"{self.n_samples} equidistant points of the circle", "–"),
             (
                 "goal",
                 f"f* = f_θ(0) + {_AMPLITUDE:g} Σ_k e_k, k = {', '.join(map(str, self.degrees))}",
                 "as in §6.3, all at once",
             ),
+            ("learning rate η", f"{self.learning_rate:.3g}", "–"),
             ("eigenvalues", "ntkcore.sphere_spectrum of the limit kernel", "–"),
         )
 
@@ -106,24 +120,28 @@ class Frequencies:
         """Lay eigenvalues and rates out."""
         rows = [
             (str(k), f"{value:.5f}", f"{rate:.5f}")
-            for k, value, rate in zip(self.degrees, self.eigenvalues, self.rates, strict=True)
+            for k, value, rate in zip(self.degrees, self.eigenvalues, self.rates.mean(axis=0), strict=True)
         ]
         return (("frequency k", "λ_k of the limit", f"rate at n = {self.width}"), *rows)
 
     def plot(self) -> Figure:
-        """Draw every component over the time, with the limit e^{−λ_k t} dashed.
+        """Draw every component over the time, with the limit (1 − ηλ_k)^{t/η} dashed.
 
         Raises
         ------
         ImportError
             If matplotlib is not installed.
         """
+        rest = ["_"] * (len(self.components) - 1)  # one line of a colour in the legend
         figure, axes = plotting.new_axes(6.4, 4.0, xlabel="t", ylabel="component of the error, over its start")
-        for i, (k, value, component) in enumerate(zip(self.degrees, self.eigenvalues, self.components, strict=True)):
+        for i, (k, value) in enumerate(zip(self.degrees, self.eigenvalues, strict=True)):
             colour = plotting.COLOURS[(0, 1, 2, 9, 7, 3, 5)[i % 7]]
-            axes.plot(self.times, component, color=colour, linewidth=1.6, label=f"$k = {k}$, $n = {self.width}$")
-            limit = np.exp(-value * self.times)
-            axes.plot(self.times, limit, color=colour, linewidth=1.2, linestyle="--", label=f"$k = {k}$, limit")
+            label = f"$k = {k}$, $n = {self.width}$"
+            axes.plot(
+                self.times, self.components[:, i].T, color=colour, linewidth=0.9, alpha=0.75, label=[label, *rest]
+            )
+            limit = (1 - self.learning_rate * value) ** (self.times / self.learning_rate)
+            axes.plot(self.times, limit, color=colour, linewidth=1.6, linestyle="--", label=f"$k = {k}$, limit")
         axes.set_xscale("symlog", linthresh=float(self.times[1]))
         axes.set_xlim(0.0, float(self.times[-1]))
         axes.set_ylim(-0.05, 1.05)
@@ -133,7 +151,8 @@ class Frequencies:
 
 def frequencies(
     *,
-    width: int = 1000,
+    width: int = 500,
+    networks: int = 4,
     n_samples: int = 64,
     max_degree: int = 4,
     steps: int = 600,
@@ -142,12 +161,14 @@ def frequencies(
     folder: str | os.PathLike[str] | None = None,
     progress: Progress = False,
 ) -> Frequencies:
-    r"""Train a wide network on the circle and follow its error frequency by frequency.
+    r"""Train wide networks on the circle and follow their errors frequency by frequency.
 
     Parameters
     ----------
     width : int
         n.
+    networks : int
+        How many, S.
     n_samples : int
         Equidistant points of the circle.
     max_degree : int
@@ -164,9 +185,9 @@ def frequencies(
     Examples
     --------
     >>> from ntkcore.paper import frequencies
-    >>> result = frequencies(width=50, n_samples=16, steps=100)
+    >>> result = frequencies(width=50, networks=2, n_samples=16, steps=100)
     >>> result.components.shape
-    (5, 101)
+    (2, 5, 101)
     """
     network = Network(4, "relu", bias_std=0.1)
     root = seed_sequence(rng)
@@ -178,8 +199,8 @@ def frequencies(
     # At most half of the largest stable rate: large networks inflate.
     learning_rate = min(3.0 / (steps * float(eigenvalues.min())), 1.0 / float(eigenvalues.max()))
 
-    def compute(step: Step) -> dict[str, FloatArray]:
-        mlp = network.init(2, width, rng=child(root, 7), threads=threads)
+    def compute(index: int, step: Step) -> dict[str, FloatArray]:
+        mlp = network.init(2, width, rng=child(root, 7, index), threads=threads)
         goal = mlp(X).astype(np.float64) + _AMPLITUDE * modes.sum(axis=0)[:, None]
         history = train(step, mlp, X, goal, learning_rate=learning_rate, steps=steps, record_every=1)
         assert history.outputs is not None
@@ -195,14 +216,19 @@ def frequencies(
         "amplitude": _AMPLITUDE,
         "steps": steps,
     }
-    with Workshop(folder, threads=threads, progress=progress, label="Frequencies") as workshop:
-        piece = workshop.piece("frequencies", settings, compute)
+    pieces = []
+    cost = work(network, 2, width, n_samples)
+    with Workshop(folder, threads=threads, progress=progress, label="Frequencies", total=networks * cost) as workshop:
+        for index in range(networks):
+            every = functools.partial(compute, index)
+            pieces.append(workshop.piece(f"frequencies-{index}", {**settings, "index": index}, every, cost=cost))
     return Frequencies(
         network=network,
         width=width,
         n_samples=n_samples,
         degrees=degrees,
         eigenvalues=eigenvalues,
-        times=piece["times"],
-        components=piece["components"],
+        learning_rate=learning_rate,
+        times=pieces[0]["times"],
+        components=np.stack([piece["components"] for piece in pieces]),
     )

@@ -134,7 +134,11 @@ _TABLE: dict[str, _Experiment] = {
         "On the circle the principal components are Fourier modes. A wide network learns each at the rate of its "
         "eigenvalue, low frequencies first.",
         frequencies,
-        _one("frequencies", "Fourier components of the error of a wide network (lines) and e^(−λ_k t) (dashes)."),
+        _one(
+            "frequencies",
+            "Fourier components of the error of wide networks (lines); (1 − ηλ_k)^(t/η), the limit for the learning rate η "
+            "(dashes).",
+        ),
     ),
     "early_stopping": _Experiment(
         "Early stopping",
