@@ -136,8 +136,8 @@ _TABLE: dict[str, _Experiment] = {
         frequencies,
         _one(
             "frequencies",
-            "Fourier components of the error of wide networks (lines); (1 − ηλ_k)^(t/η), the limit for the learning rate η "
-            "(dashes).",
+            "Fourier components of the error of wide networks (lines), and the limit for the learning rate η: "
+            "(1 − ηλ_k)^(t/η) (dashes).",
         ),
     ),
     "early_stopping": _Experiment(
