@@ -87,7 +87,7 @@ bool Mlp<T>::by_points() const {
         weights += layer.inputs * layer.outputs;
         borrowed = borrowed || use_blas(points_, layer);
     }
-    return points_ >= 8 && weights * sizeof(T) <= kCached && !borrowed;
+    return points_ > dense::kFusedPoints && weights * sizeof(T) <= kCached && !borrowed;
 }
 
 template <class T>
