@@ -116,7 +116,8 @@ void Mlp<T>::backward(const T* direction, const Update& update, const Poll* poll
 // First δ of all layers, each task at its own points; then the updates, each task of its own rows.
 template <class T>
 void Mlp<T>::backward_by_points(const Update& update, const Poll* poll) {
-    constexpr std::size_t kTerms = 512;  // of a sum that stays in registers
+    constexpr std::size_t kTerms = 512;            // of a sum that stays in registers
+    constexpr std::size_t kLine = 64 / sizeof(T);  // so many rows are whole cache lines
     const dense::Kernels<T>& kernels = dense::kernels<T>();
     const Parts groups = point_groups(points_);
     const auto propagated = [&](std::size_t index, int, Work&) {
@@ -141,7 +142,8 @@ void Mlp<T>::backward_by_points(const Update& update, const Poll* poll) {
     std::size_t weights = 0;
     for (const Dense<T>& layer : layers_) {
         weights += layer.inputs * layer.outputs;
-        parts.push_back({layer.outputs, thin<T>(layer.inputs) ? 256U : kRowBlock});
+        parts.push_back(thin<T>(layer.inputs) ? Parts{layer.outputs, 256}
+                                              : unit_parts(layer.outputs, kLine, 16, kRowBlock / kLine));
         ends.push_back(tasks += parts.back().count());
     }
     const auto updated = [&](std::size_t index, int, Work&) {
