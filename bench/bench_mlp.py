@@ -41,6 +41,7 @@ STEPS = {
     (500, 100, 2): None,
     (100, 100, 2): None,
 }
+PAUSE = 0.2  # NumPy's threads spin for a while after a product
 NTK, NTK_SHARE, NTK_MEMORY = (10000, 512, 784), 0.60, 1e9
 
 
@@ -140,7 +141,7 @@ def step_row(case: tuple[int, int, int], target: float | None, threads: int, rep
         for w, old, new in zip(net.weights, before, wanted, strict=True):
             if not np.abs((w - old) - (new - old)).max() <= TOLERANCE * np.abs(new).max():
                 raise SystemExit(f"error: a step of width {width} is wrong")
-    inner = 1 if net.size > 10**7 else 10
+    inner = 1 if net.size > 10**7 else 10 if net.size > 10**6 else 200
 
     def several() -> None:
         for _ in range(inner):
@@ -150,6 +151,8 @@ def step_row(case: tuple[int, int, int], target: float | None, threads: int, rep
     times, shares = [], []
     for repeat in range(repeats + 1):
         floor = max(multiplications * floors.product(), 12 * net.size * floors.byte())
+        time.sleep(PAUSE)
+        step()
         taken = seconds(several) / inner
         if repeat > 0:
             times.append(taken)

@@ -36,7 +36,7 @@ class Case(NamedTuple):
     target: float
 
 
-CASES = [Case(10_000, 4, 2, 8, 10.0), Case(4_000, 512, 784, 4, 1.8), Case(500, 100, 2, 50, 2.5)]
+CASES = [Case(10_000, 4, 2, 16, 10.0), Case(4_000, 512, 784, 8, 1.8), Case(500, 100, 2, 50, 2.5)]
 
 
 def torch_network(mlp: Any) -> tuple[list[Any], Callable[[Any], Any]]:

@@ -71,6 +71,7 @@ void Mlp<T>::forward(std::size_t n, Rows<const T> x, const Poll* poll) {
     }
     points_ = n;
     try {
+        if (by_points()) return forward_by_points(poll);
         for (std::size_t l = 0; l < depth() && n > 0; ++l) forward_layer(l, poll);
     } catch (...) {
         points_ = 0;
@@ -78,48 +79,80 @@ void Mlp<T>::forward(std::size_t n, Rows<const T> x, const Poll* poll) {
     }
 }
 
-// α̃^{ℓ+1} and α^{ℓ+1} from α^ℓ: each task owns some neurons at some points.
+template <class T>
+bool Mlp<T>::by_points() const {
+    std::size_t weights = 0;
+    bool borrowed = false;
+    for (const Dense<T>& layer : layers_) {
+        weights += layer.inputs * layer.outputs;
+        borrowed = borrowed || use_blas(points_, layer);
+    }
+    return points_ > dense::kFusedPoints && weights * sizeof(T) <= kCached && !borrowed;
+}
+
+template <class T>
+void Mlp<T>::forward_by_points(const Poll* poll) {
+    std::vector<Aligned<T>> turned(depth());
+    std::size_t weights = 0;
+    for (std::size_t l = 0; l < depth(); ++l) {
+        weights += layers_[l].inputs * layers_[l].outputs;
+        if (thin<T>(layers_[l].inputs))
+            turned[l] = transposed<T>(layers_[l].weight, layers_[l].outputs, layers_[l].inputs);
+    }
+    const Parts groups = point_groups(points_);
+    const auto task = [&](std::size_t index, int, Work&) {
+        for (std::size_t l = 0; l < depth(); ++l)
+            forward_block(l, groups[index], {0, layers_[l].outputs}, turned[l].data());
+    };
+    run_tasks(groups.count(), points_ * weights, threads_, task, poll);
+}
+
+// Each task owns some neurons at some points.
 template <class T>
 void Mlp<T>::forward_layer(std::size_t l, const Poll* poll) {
+    const Dense<T>& layer = layers_[l];
+    const Parts neurons = forward_parts<T>(points_, layer);
+    const bool turn = thin<T>(layer.inputs);
+    const Parts points = use_blas(points_, layer) ? even_parts(points_, kBlasPoints)
+                         : turn                   ? Parts{points_, points_}
+                                                  : even_parts(points_, kPointBlock);
+    const auto task = [&](std::size_t index, int, Work&) {
+        const Range i = neurons[index / points.count()];
+        const Aligned<T> turned =
+            turn ? transposed<T>(layer.weight + i.begin * layer.inputs, i.size(), layer.inputs) : Aligned<T>{};
+        forward_block(l, points[index % points.count()], i, turned.data());
+    };
+    run_tasks(neurons.count() * points.count(), points_ * layer.inputs * layer.outputs, threads_, task, poll);
+}
+
+// α̃^{ℓ+1} and α^{ℓ+1} of the neurons i at the points p, from α^ℓ. `turned`: Wᵀ, inputs × neurons, of thin layers.
+template <class T>
+void Mlp<T>::forward_block(std::size_t l, Range p, Range i, const T* turned) {
     const Dense<T>& layer = layers_[l];
     const dense::Kernels<T>& kernels = dense::kernels<T>();
     const Rows<const T> in = input(l);
     const Rows<T> before = before_[l].rows();
-    const T scale = static_cast<T>(layer.scale());
-    const T shift = static_cast<T>(layer.bias_std);
-    const Parts neurons = forward_parts<T>(points_, layer);
-    const Parts points = thin<T>(layer.inputs) ? Parts{points_, points_} : even_parts(points_, kPointBlock);
-    const bool borrowed = use_blas(points_, layer);
-    const Parts blas_points = even_parts(points_, kBlasPoints);
-    const Parts& groups = borrowed ? blas_points : points;
-
-    const auto task = [&](std::size_t index, int, Work&) {
-        const Range i = neurons[index / groups.count()];
-        const Range p = groups[index % groups.count()];
-        const T* const w = layer.weight + i.begin * layer.inputs;
-        T* const out = before.at(p.begin, i.begin);
-        if (borrowed) {
-            gemm_nt(p.size(), i.size(), layer.inputs, in.at(p.begin, 0), in.stride, w, layer.inputs, out,
-                    before.stride);
-        } else if (thin<T>(layer.inputs)) {
-            Aligned<T> turned = transposed(w, i.size(), layer.inputs);  // inputs × neurons
-            kernels.outer({p.size(), i.size(), layer.inputs, in.at(p.begin, 0), in.stride, 1, turned.data(), i.size(),
-                           out, before.stride, T(1), T(0)});
-        } else {
-            kernels.dot(
-                {p.size(), i.size(), layer.inputs, in.at(p.begin, 0), in.stride, w, layer.inputs, out, before.stride});
-        }
-        kernels.affine(p.size(), i.size(), out, before.stride, scale, layer.bias + i.begin, shift);
-        if (l + 1 == depth()) return;
-        const Rows<const T> x{out, before.stride};
-        const Rows<T> after = after_[l].rows();
-        activations_[l].template value<T>(p.size(), i.size(), x, {after.at(p.begin, i.begin), after.stride});
-        if (!activations_[l].foreign()) return;
-        const Rows<T> slope{slope_[l].rows().at(p.begin, i.begin), slope_[l].rows().stride};
-        for (std::size_t r = 0; r < p.size(); ++r) std::fill_n(slope.at(r, 0), i.size(), T(1));
-        activations_[l].template multiply_slope<T>(p.size(), i.size(), x, slope, T(1));
-    };
-    run_tasks(neurons.count() * groups.count(), points_ * layer.inputs * layer.outputs, threads_, task, poll);
+    const T* const w = layer.weight + i.begin * layer.inputs;
+    T* const out = before.at(p.begin, i.begin);
+    if (thin<T>(layer.inputs)) {
+        kernels.outer({p.size(), i.size(), layer.inputs, in.at(p.begin, 0), in.stride, 1, turned, i.size(), out,
+                       before.stride, T(1), T(0)});
+    } else if (use_blas(points_, layer)) {
+        gemm_nt(p.size(), i.size(), layer.inputs, in.at(p.begin, 0), in.stride, w, layer.inputs, out, before.stride);
+    } else {
+        kernels.dot(
+            {p.size(), i.size(), layer.inputs, in.at(p.begin, 0), in.stride, w, layer.inputs, out, before.stride});
+    }
+    kernels.affine(p.size(), i.size(), out, before.stride, static_cast<T>(layer.scale()), layer.bias + i.begin,
+                   static_cast<T>(layer.bias_std));
+    if (l + 1 == depth()) return;
+    const Rows<const T> x{out, before.stride};
+    const Rows<T> after = after_[l].rows();
+    activations_[l].template value<T>(p.size(), i.size(), x, {after.at(p.begin, i.begin), after.stride});
+    if (!activations_[l].foreign()) return;
+    const Rows<T> slope{slope_[l].rows().at(p.begin, i.begin), slope_[l].rows().stride};
+    for (std::size_t r = 0; r < p.size(); ++r) std::fill_n(slope.at(r, 0), i.size(), T(1));
+    activations_[l].template multiply_slope<T>(p.size(), i.size(), x, slope, T(1));
 }
 
 template struct Dense<float>;

@@ -84,66 +84,190 @@ void Mlp<T>::step(const T* direction, T rate, T momentum, const Parameters<T>& v
 
 template <class T>
 void Mlp<T>::backward(const T* direction, const Update& update, const Poll* poll) {
-    for (std::size_t l = 0; l < depth(); ++l)
-        delta_[l].resize(points_, layers_[l].outputs);  // all memory there is need of
+    // all memory there is need of
+    for (std::size_t l = 0; l < depth(); ++l) {
+        delta_[l].resize(points_, layers_[l].outputs);
+        if (l > 0 && points_ <= kFewPoints) partial_.resize(row_parts(layers_[l]).count() * points_, layers_[l].inputs);
+    }
     const std::size_t outputs = layers_.back().outputs;
     const Rows<T> last = delta_.back().rows();
     for (std::size_t p = 0; p < points_; ++p) std::copy_n(direction + p * outputs, outputs, last.at(p, 0));
+    if (by_points()) return backward_by_points(update, poll);
     for (std::size_t l = depth(); l-- > 0;) {
-        if (!update.none) descend_bias(l, update);
-        if (l > 0 || !thin<T>(layers_[0].inputs)) {
+        const Dense<T>& layer = layers_[l];
+        if (!update.none) {
+            const Parts parts{layer.outputs, 1024};
+            const auto task = [&](std::size_t index, int, Work&) { update_bias(l, parts[index], update); };
+            run_tasks(parts.count(), points_ * layer.outputs / 4, threads_, task);
+        }
+        if (l == 0 && thin<T>(layer.inputs)) {
+            if (update.none) return;
+            const Parts parts{layer.outputs, 256};
+            const auto task = [&](std::size_t index, int, Work&) { update_thin(l, parts[index], update); };
+            run_tasks(parts.count(), points_ * layer.inputs * layer.outputs, threads_, task);
+        } else if (points_ <= kFewPoints || (l == 0 && !use_blas(points_, layer))) {
+            descend_rows(l, update, poll);
+        } else {
             descend(l, update, poll);
-        } else if (!update.none) {
-            descend_thin(l, update);
         }
     }
 }
 
+// First δ of all layers, each task at its own points; then the updates, each task of its own rows.
+template <class T>
+void Mlp<T>::backward_by_points(const Update& update, const Poll* poll) {
+    constexpr std::size_t kTerms = 512;            // of a sum that stays in registers
+    constexpr std::size_t kLine = 64 / sizeof(T);  // so many rows are whole cache lines
+    const dense::Kernels<T>& kernels = dense::kernels<T>();
+    const Parts groups = point_groups(points_);
+    const auto propagated = [&](std::size_t index, int, Work&) {
+        const Range p = groups[index];
+        for (std::size_t l = depth() - 1; l > 0; --l) {
+            const Dense<T>& layer = layers_[l];
+            const Rows<const T> delta = delta_[l].rows();
+            const Rows<T> below{delta_[l - 1].rows().at(p.begin, 0), delta_[l - 1].rows().stride};
+            const Parts rows{layer.outputs, kTerms};
+            for (std::size_t b = 0; b < rows.count(); ++b) {
+                const Range i = rows[b];
+                kernels.outer({p.size(), layer.inputs, i.size(), delta.at(p.begin, i.begin), delta.stride, 1,
+                               layer.weight + i.begin * layer.inputs, layer.inputs, below.data, below.stride, T(1),
+                               b == 0 ? T(0) : T(1)});
+            }
+            multiply_slope(l, p.begin, p.size(), 0, layer.inputs, below, static_cast<T>(layer.scale()));
+        }
+    };
+    std::vector<Parts> parts;
+    std::vector<std::size_t> ends;
+    std::size_t tasks = 0;
+    std::size_t weights = 0;
+    for (const Dense<T>& layer : layers_) {
+        weights += layer.inputs * layer.outputs;
+        parts.push_back(thin<T>(layer.inputs) ? Parts{layer.outputs, 256}
+                                              : unit_parts(layer.outputs, kLine, 16, kRowBlock / kLine));
+        ends.push_back(tasks += parts.back().count());
+    }
+    const auto updated = [&](std::size_t index, int, Work&) {
+        std::size_t l = 0;
+        while (index >= ends[l]) ++l;
+        const Range i = parts[l][index - (ends[l] - parts[l].count())];
+        update_bias(l, i, update);
+        if (thin<T>(layers_[l].inputs)) return update_thin(l, i, update);
+        update_block(l, i, {0, layers_[l].inputs}, update);
+    };
+    run_tasks(groups.count(), points_ * weights, threads_, propagated, poll);
+    if (!update.none) run_tasks(tasks, points_ * weights, threads_, updated);
+}
+
 // ∂/∂b = σ_b Σ_p δ_p
 template <class T>
-void Mlp<T>::descend_bias(std::size_t l, const Update& update) {
+void Mlp<T>::update_bias(std::size_t l, Range i, const Update& update) {
     const Dense<T>& layer = layers_[l];
+    const dense::Kernels<T>& kernels = dense::kernels<T>();
     const Rows<const T> delta = delta_[l].rows();
     const Target<T> to =
         target<T>(update, layer.bias, update.gradient != nullptr ? update.gradient->biases[l] : nullptr,
                   update.velocity != nullptr ? update.velocity->biases[l] : nullptr, static_cast<T>(layer.bias_std));
-    const Parts parts{layer.outputs, 1024};
-    const auto task = [&](std::size_t index, int, Work&) {
-        const Range i = parts[index];
-        const T one = 1;
-        const dense::Kernels<T>& kernels = dense::kernels<T>();
-        kernels.outer({1, i.size(), points_, &one, 0, 0, delta.at(0, i.begin), delta.stride, to.c + i.begin,
-                       layer.outputs, to.alpha, to.beta});
-        if (to.theta != nullptr)
-            kernels.add(1, i.size(), to.rate, to.c + i.begin, layer.outputs, to.theta + i.begin, layer.outputs);
-    };
-    run_tasks(parts.count(), points_ * layer.outputs / 4, threads_, task);
+    const T one = 1;
+    kernels.outer({1, i.size(), points_, &one, 0, 0, delta.at(0, i.begin), delta.stride, to.c + i.begin, layer.outputs,
+                   to.alpha, to.beta});
+    if (to.theta != nullptr)
+        kernels.add(1, i.size(), to.rate, to.c + i.begin, layer.outputs, to.theta + i.begin, layer.outputs);
 }
 
-// Few inputs: the transposed gradient αᵀ δ has long rows. There is no layer below.
+// Few inputs: the transposed gradient αᵀ δ has long rows.
 template <class T>
-void Mlp<T>::descend_thin(std::size_t l, const Update& update) {
-    const Dense<T>& layer = layers_[l];
+void Mlp<T>::update_thin(std::size_t l, Range i, const Update& update) {
+    const std::size_t k = layers_[l].inputs;
+    const dense::Kernels<T>& kernels = dense::kernels<T>();
     const Rows<const T> delta = delta_[l].rows();
     const Rows<const T> in = input(l);
-    const Target<T> to = weight_target<T>(update, layer, l);
-    const Parts parts{layer.outputs, 256};
-    const auto task = [&](std::size_t index, int, Work&) {
-        const Range i = parts[index];
-        const std::size_t k = layer.inputs;
-        Aligned<T> g = Aligned<T>::raw(k * i.size());
-        dense::kernels<T>().outer({k, i.size(), points_, in.data, 1, in.stride, delta.at(0, i.begin), delta.stride,
-                                   g.data(), i.size(), to.alpha, T(0)});
-        for (std::size_t r = 0; r < i.size(); ++r) {
-            T* const c = to.c + (i.begin + r) * k;
-            for (std::size_t j = 0; j < k; ++j) c[j] = (to.beta == 0 ? T(0) : to.beta * c[j]) + g[j * i.size() + r];
-            if (to.theta != nullptr) dense::kernels<T>().add(1, k, to.rate, c, k, to.theta + (i.begin + r) * k, k);
-        }
-    };
-    run_tasks(parts.count(), points_ * layer.inputs * layer.outputs, threads_, task);
+    const Target<T> to = weight_target<T>(update, layers_[l], l);
+    Aligned<T> g = Aligned<T>::raw(k * i.size());
+    kernels.outer({k, i.size(), points_, in.data, 1, in.stride, delta.at(0, i.begin), delta.stride, g.data(), i.size(),
+                   to.alpha, T(0)});
+    for (std::size_t r = 0; r < i.size(); ++r) {
+        T* const c = to.c + (i.begin + r) * k;
+        for (std::size_t j = 0; j < k; ++j) c[j] = (to.beta == 0 ? T(0) : to.beta * c[j]) + g[j * i.size() + r];
+        if (to.theta != nullptr) kernels.add(1, k, to.rate, c, k, to.theta + (i.begin + r) * k, k);
+    }
 }
 
-// One task owns some columns J of W, and with them the components J of δ^ℓ.
+// ∂/∂W = (σ_w/√n_ℓ) Σ_p δ_p α_pᵀ, of the rows i and the columns j
+template <class T>
+void Mlp<T>::update_block(std::size_t l, Range i, Range j, const Update& update) {
+    const dense::Kernels<T>& kernels = dense::kernels<T>();
+    const Rows<const T> delta = delta_[l].rows();
+    const Rows<const T> in = input(l);
+    const Target<T> to = weight_target<T>(update, layers_[l], l);
+    const Parts points = even_parts(points_, kPointBlock);
+    const std::size_t ld = layers_[l].inputs;
+    const std::size_t at = i.begin * ld + j.begin;
+    for (std::size_t g = 0; g < points.count(); ++g) {
+        const Range p = points[g];
+        kernels.outer({i.size(), j.size(), p.size(), delta.at(p.begin, i.begin), 1, delta.stride,
+                       in.at(p.begin, j.begin), in.stride, to.c + at, ld, to.alpha, g == 0 ? to.beta : T(1),
+                       g == 0 && i.begin + kRowBlock < layers_[l].outputs ? kRowBlock : 0});
+    }
+    if (to.theta != nullptr) kernels.add(i.size(), j.size(), to.rate, to.c + at, ld, to.theta + at, ld);
+}
+
+// Few points, or no layer below: one task owns some rows of W, which pass through once and in the order of memory, and
+// its own sum of their terms of δ^ℓ.
+template <class T>
+void Mlp<T>::descend_rows(std::size_t l, const Update& update, const Poll* poll) {
+    if (l == 0 && update.none) return;
+    const Dense<T>& layer = layers_[l];
+    const dense::Kernels<T>& kernels = dense::kernels<T>();
+    const Rows<const T> delta = delta_[l].rows();
+    const Rows<const T> in = input(l);
+    const std::size_t ld = layer.inputs;
+    const Parts rows = row_parts(layer);
+    const Parts columns{ld, 4096 / sizeof(T) * 4};  // with their part of all sums in the second cache
+    const bool plain = !update.none && update.gradient == nullptr && update.velocity == nullptr;
+    const bool fused = l > 0 && plain && points_ <= dense::kFusedPoints;
+    const T alpha = weight_target<T>(update, layer, l).alpha;
+    if (l > 0) partial_.resize(rows.count() * points_, ld);  // there is the memory already
+
+    const auto task = [&](std::size_t index, int, Work&) {
+        const Rows<T> sum{l > 0 ? partial_.rows().at(index * points_, 0) : nullptr, partial_.rows().stride};
+        for (std::size_t c = 0; c < columns.count(); ++c) {
+            const Range j = columns[c];
+            if (fused) {
+                const Range i = rows[index];
+                for (std::size_t p = 0; p < points_; ++p) std::fill_n(sum.at(p, j.begin), j.size(), T(0));
+                kernels.fused({i.size(), j.size(), points_, delta.at(0, i.begin), delta.stride, in.at(0, j.begin),
+                               in.stride, alpha, layer.weight + i.begin * ld + j.begin, ld, sum.at(0, j.begin),
+                               sum.stride});
+                continue;
+            }
+            for (Range i{rows[index].begin, 0}; i.begin < rows[index].end; i.begin = i.end) {
+                i.end = std::min(i.begin + kRowBlock, rows[index].end);
+                if (l > 0)
+                    kernels.outer({points_, j.size(), i.size(), delta.at(0, i.begin), delta.stride, 1,
+                                   layer.weight + i.begin * ld + j.begin, ld, sum.at(0, j.begin), sum.stride, T(1),
+                                   i.begin == rows[index].begin ? T(0) : T(1)});
+                if (!update.none) update_block(l, i, j, update);
+            }
+        }
+    };
+    run_tasks(rows.count(), points_ * ld * layer.outputs, threads_, task, poll);
+    if (l == 0) return;
+
+    const Rows<T> below = delta_[l - 1].rows();
+    const Rows<const T> sums = partial_.rows();
+    const Parts parts = unit_parts(ld, 64 / sizeof(T), 16, 64);
+    const auto added = [&](std::size_t index, int, Work&) {
+        const Range j = parts[index];
+        const Rows<T> out{below.at(0, j.begin), below.stride};
+        for (std::size_t p = 0; p < points_; ++p) std::copy_n(sums.at(p, j.begin), j.size(), out.at(p, 0));
+        for (std::size_t t = 1; t < rows.count(); ++t)
+            kernels.add(points_, j.size(), T(1), sums.at(t * points_, j.begin), sums.stride, out.data, out.stride);
+        multiply_slope(l, 0, points_, j.begin, j.size(), out, static_cast<T>(layer.scale()));
+    };
+    run_tasks(parts.count(), rows.count() * points_ * ld, threads_, added);
+}
+
+// Many points: one task owns some columns J of W, and with them the components J of δ^ℓ.
 template <class T>
 void Mlp<T>::descend(std::size_t l, const Update& update, const Poll* poll) {
     if (l == 0 && update.none) return;
@@ -152,37 +276,21 @@ void Mlp<T>::descend(std::size_t l, const Update& update, const Poll* poll) {
     const Rows<const T> delta = delta_[l].rows();
     const Rows<const T> in = input(l);
     const Rows<T> below = l > 0 ? delta_[l - 1].rows() : Rows<T>{};
-    const Target<T> to = weight_target<T>(update, layer, l);
     const Parts columns = backward_parts<T>(points_, layer);
     const Parts rows{layer.outputs, kRowBlock};
     const Parts points = even_parts(points_, kPointBlock);
     const std::size_t ld = layer.inputs;
 
-    const bool plain = !update.none && update.gradient == nullptr && update.velocity == nullptr;
-    const bool few = l > 0 && plain && points_ <= dense::kFusedPoints;
-
-    const auto fused = [&](Range j) {
-        for (std::size_t p = 0; p < points_; ++p) std::fill_n(below.at(p, j.begin), j.size(), T(0));
-        kernels.fused({layer.outputs, j.size(), points_, delta.data, delta.stride, in.at(0, j.begin), in.stride,
-                       to.alpha, layer.weight + j.begin, ld, below.at(0, j.begin), below.stride});
-    };
     const auto blocked = [&](Range j) {
         for (std::size_t b = 0; b < rows.count(); ++b) {
             const Range i = rows[b];
-            const std::size_t at = i.begin * ld + j.begin;
-            for (std::size_t g = 0; l > 0 && g < points.count(); ++g) {
+            for (std::size_t g = 0; g < points.count(); ++g) {
                 const Range p = points[g];
                 kernels.outer({p.size(), j.size(), i.size(), delta.at(p.begin, i.begin), delta.stride, 1,
-                               layer.weight + at, ld, below.at(p.begin, j.begin), below.stride, T(1),
-                               b == 0 ? T(0) : T(1)});
+                               layer.weight + i.begin * ld + j.begin, ld, below.at(p.begin, j.begin), below.stride,
+                               T(1), b == 0 ? T(0) : T(1)});
             }
-            for (std::size_t g = 0; !update.none && g < points.count(); ++g) {
-                const Range p = points[g];
-                kernels.outer({i.size(), j.size(), p.size(), delta.at(p.begin, i.begin), 1, delta.stride,
-                               in.at(p.begin, j.begin), in.stride, to.c + at, ld, to.alpha, g == 0 ? to.beta : T(1),
-                               g == 0 && b + 1 < rows.count() ? kRowBlock : 0});
-            }
-            if (to.theta != nullptr) kernels.add(i.size(), j.size(), to.rate, to.c + at, ld, to.theta + at, ld);
+            if (!update.none) update_block(l, i, j, update);
         }
     };
     const auto borrowed = [&](Range j) {
@@ -191,6 +299,7 @@ void Mlp<T>::descend(std::size_t l, const Update& update, const Poll* poll) {
                     below.at(0, j.begin), below.stride);
         }
         if (update.none) return;
+        const Target<T> to = weight_target<T>(update, layer, l);
         gemm_tn(layer.outputs, j.size(), points_, to.alpha, delta.data, delta.stride, in.at(0, j.begin), in.stride,
                 to.beta, to.c + j.begin, ld);
         if (to.theta != nullptr)
@@ -200,8 +309,6 @@ void Mlp<T>::descend(std::size_t l, const Update& update, const Poll* poll) {
         const Range j = columns[index];
         if (use_blas(points_, layer)) {
             borrowed(j);
-        } else if (few) {
-            fused(j);
         } else {
             blocked(j);
         }

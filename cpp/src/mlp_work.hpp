@@ -15,6 +15,8 @@ constexpr std::size_t kPointBlock = 128;  // points whose piece of a row stays i
 constexpr std::size_t kBlasPoints = 2048;
 constexpr std::size_t kRowBlock = 64;  // rows of W that are used twice while they are there
 constexpr std::size_t kManyPoints = 256;
+constexpr std::size_t kFewPoints = 16;                  // a row of W is worth more than their rows
+constexpr std::size_t kCached = std::size_t{16} << 20;  // bytes of parameters that some cache holds
 
 // So few inputs that sums along them would be shorter than a vector or two: better with Wᵀ.
 template <class T>
@@ -38,12 +40,26 @@ template <class T>
     return unit_parts(layer.outputs, kLine, 16, 8);
 }
 
+// Points that one task takes through all layers.
+[[nodiscard]] inline Parts point_groups(std::size_t points) {
+    return even_parts(points, std::clamp<std::size_t>((points + 9) / 10, 5, 18));
+}
+
+// Rows of W that one task of the backward pass owns where W passes through once: of whole cache lines together, and so
+// many that the sums over each task's rows are little beside them.
+template <class T>
+[[nodiscard]] Parts row_parts(const Dense<T>& layer) {
+    constexpr std::size_t kLine = 64 / sizeof(T);
+    return {layer.outputs, kLine * std::max<std::size_t>(2, layer.outputs / (32 * kLine))};
+}
+
 // The columns of W that one task of the backward pass owns.
 template <class T>
 [[nodiscard]] Parts backward_parts(std::size_t points, const Dense<T>& layer) {
-    constexpr std::size_t kTile = 256 / sizeof(T);  // the columns of one tile of `outer`
-    if (use_blas(points, layer)) return unit_parts(layer.inputs, kTile, 16, 512 / kTile);
-    return unit_parts(layer.inputs, kTile, 16, 8);
+    constexpr std::size_t kTile = 192 / sizeof(T);  // the columns of one tile of `outer`
+    constexpr std::size_t kBlasUnit = 256 / sizeof(T);
+    if (use_blas(points, layer)) return unit_parts(layer.inputs, kBlasUnit, 16, 512 / kBlasUnit);
+    return unit_parts(layer.inputs, kTile, 16, 512 / kTile);
 }
 
 // The transpose of a rows × cols matrix.

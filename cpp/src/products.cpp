@@ -32,10 +32,11 @@ void multiply_nt(std::size_t m, std::size_t n, std::size_t k, Rows<const T> a, R
 template <class T>
 void multiply_nn(std::size_t m, std::size_t n, std::size_t k, T alpha, Rows<const T> a, Rows<const T> b, T beta,
                  Rows<T> c, int threads, const Poll* poll, const Finish& finish) {
-    constexpr std::size_t kTile = 256 / sizeof(T);
+    constexpr std::size_t kTile = 192 / sizeof(T);  // the columns of one tile of `outer`
+    constexpr std::size_t kBlasUnit = 256 / sizeof(T);
     const bool borrowed = use_blas(m, n, k);
     const Parts rows = even_parts(m, borrowed ? kBlasPoints : kPointBlock);
-    const Parts cols = unit_parts(n, kTile, 16, borrowed ? 512 / kTile : 8);
+    const Parts cols = borrowed ? unit_parts(n, kBlasUnit, 16, 512 / kBlasUnit) : unit_parts(n, kTile, 16, 512 / kTile);
     const Parts terms{k, kRowBlock};
     const auto task = [&](std::size_t index, int, Work&) {
         const Range j = cols[index / rows.count()];

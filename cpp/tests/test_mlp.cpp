@@ -19,7 +19,8 @@ using testing::distance;
 using testing::kMlpTolerance;
 using testing::OwnParameters;
 
-// Every path: thin and wide inputs, one layer, tiles and a rest, borrowed products, wide blocks of points.
+// Every path: thin and wide inputs, one layer, tiles and a rest, rows longer than a piece, points together through all
+// layers, borrowed products beside own ones.
 template <class T>
 std::vector<Case<T>> cases() {
     std::vector<Case<T>> all;
@@ -27,7 +28,8 @@ std::vector<Case<T>> cases() {
     all.emplace_back(std::vector<std::size_t>{90, 7}, 4, "tanh");
     all.emplace_back(std::vector<std::size_t>{1, 1, 1}, 1, "tanh");
     all.emplace_back(std::vector<std::size_t>{70, 129, 1}, 131, "ab_relu");
-    all.emplace_back(std::vector<std::size_t>{256, 257, 1}, 260, "gelu");
+    for (const std::size_t n : {3U, 6U}) all.emplace_back(std::vector<std::size_t>{2, 4500, 70, 1}, n, "tanh");
+    all.emplace_back(std::vector<std::size_t>{90, 257, 260, 70, 1}, 260, "gelu");
     // the reference takes long for so many weights: most points have no weight in the sum
     std::fill_n(all.back().direction.begin(), 250, T(0));
     return all;

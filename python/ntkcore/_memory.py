@@ -6,6 +6,8 @@ import contextlib
 import os
 from pathlib import Path
 
+_SMALL = 1 << 20  # bytes that are not worth a look: it takes longer than a step of a small network
+
 
 def available_bytes() -> int | None:
     """Return the memory that can still be had without swapping, cgroup limit included; None if unknown."""
@@ -38,6 +40,8 @@ def human(size: float) -> str:
 
 def ensure(size: int, what: str, instead: str) -> None:
     """Raise MemoryError if ``size`` bytes are more than there are, saying what to do instead."""
+    if size <= _SMALL:
+        return
     free = available_bytes()
     if free is not None and size > free:
         raise MemoryError(f"{what} needs {human(size)}, but {human(free)} of memory are available; {instead}")

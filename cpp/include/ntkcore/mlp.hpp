@@ -14,6 +14,8 @@
 
 namespace ntkcore {
 
+struct Range;  // partition.hpp
+
 template <class T>
 struct Dense {
     T* weight = nullptr;  // W, outputs × inputs
@@ -81,11 +83,19 @@ class Mlp {
    private:
     struct Update;
 
-    void backward(const T* direction, const Update& update, const Poll* poll);
-    void descend(std::size_t layer, const Update& update, const Poll* poll);
-    void descend_thin(std::size_t layer, const Update& update);
-    void descend_bias(std::size_t layer, const Update& update);
+    // Few parameters, that stay in a cache, and enough points: each task takes its points through all layers.
+    [[nodiscard]] bool by_points() const;
+    void forward_by_points(const Poll* poll);
     void forward_layer(std::size_t layer, const Poll* poll);
+    void forward_block(std::size_t layer, Range points, Range neurons, const T* turned);
+
+    void backward(const T* direction, const Update& update, const Poll* poll);
+    void backward_by_points(const Update& update, const Poll* poll);
+    void descend(std::size_t layer, const Update& update, const Poll* poll);
+    void descend_rows(std::size_t layer, const Update& update, const Poll* poll);
+    void update_bias(std::size_t layer, Range neurons, const Update& update);
+    void update_thin(std::size_t layer, Range neurons, const Update& update);
+    void update_block(std::size_t layer, Range neurons, Range inputs, const Update& update);
     [[nodiscard]] Rows<const T> input(std::size_t layer) const { return layer == 0 ? x_ : after_[layer - 1].rows(); }
 
     std::vector<Dense<T>> layers_;
@@ -97,6 +107,7 @@ class Mlp {
     std::vector<Buffer<T>> after_;   // α^1 … α^{L−1}
     std::vector<Buffer<T>> slope_;   // σ'(α̃), of foreign activations only: a step must not fail half-way
     std::vector<Buffer<T>> delta_;   // ∂⟨direction, f⟩/∂α̃^1 … ∂α̃^L
+    Buffer<T> partial_;              // the terms of Wᵀ δ from some rows of W, points × inputs each
 };
 
 }  // namespace ntkcore

@@ -11,6 +11,7 @@ constexpr std::size_t kFusedRows = 4;  // 16 registers of D, 8 of W
 #else
 constexpr std::size_t kFusedRows = 2;
 #endif
+constexpr std::size_t rows_with(std::size_t points) { return points <= 4 ? kFusedRows : kFusedRows / 2; }
 
 template <class T, std::size_t R, std::size_t K>
 void fused_rows(const Fused<T>& call, std::size_t i) {
@@ -55,16 +56,25 @@ void fused_rows(const Fused<T>& call, std::size_t i) {
 template <class T>
 using FusedRows = void (*)(const Fused<T>&, std::size_t);
 
+template <class T, std::size_t R, std::size_t K>
+constexpr FusedRows<T> fused_tile() {
+    if constexpr (R <= rows_with(K)) {
+        return fused_rows<T, R, K>;
+    } else {
+        return nullptr;
+    }
+}
 template <class T, std::size_t... i>
 constexpr Table<FusedRows<T>, sizeof...(i)> fused_tiles(std::index_sequence<i...>) {
-    return {{fused_rows<T, i / kFusedPoints + 1, i % kFusedPoints + 1>...}};
+    return {{fused_tile<T, i / kFusedPoints + 1, i % kFusedPoints + 1>()...}};
 }
 
 template <class T>
 void fused(const Fused<T>& call) {
     static constexpr auto kTiles = fused_tiles<T>(std::make_index_sequence<kFusedRows * kFusedPoints>{});
-    for (std::size_t i = 0; i < call.m; i += kFusedRows) {
-        const std::size_t r = call.m - i < kFusedRows ? call.m - i : kFusedRows;
+    const std::size_t most = rows_with(call.k);
+    for (std::size_t i = 0; i < call.m; i += most) {
+        const std::size_t r = call.m - i < most ? call.m - i : most;
         kTiles.tile[(r - 1) * kFusedPoints + call.k - 1](call, i);
     }
 }

@@ -48,7 +48,7 @@ struct Fused {
     T* e;
     std::size_t lde;
 };
-constexpr std::size_t kFusedPoints = 4;
+constexpr std::size_t kFusedPoints = 8;
 
 // A block of numbers and what becomes of them.
 template <class T>

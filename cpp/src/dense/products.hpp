@@ -76,7 +76,7 @@ inline void all_lane_sums(const Vec<T>* v, T* sums) {
 
 #if defined(__AVX512F__)
 constexpr std::size_t kDotRows = 6, kDotCols = 4;      // 24 sums
-constexpr std::size_t kOuterRows = 6, kOuterVecs = 4;  // 24 sums
+constexpr std::size_t kOuterRows = 8, kOuterVecs = 3;  // 24 sums, and fewer rows of B that cross cache lines
 #else
 constexpr std::size_t kDotRows = 3, kDotCols = 3;      // 9 sums
 constexpr std::size_t kOuterRows = 4, kOuterVecs = 2;  // 8 sums
