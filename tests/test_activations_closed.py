@@ -188,7 +188,9 @@ def test_whole_networks(name: str, dtype: DType, depth: int, bias: float) -> Non
     X = (generic(dtype) * (0.5 if known.growth or known.degree > 1 else 1)).astype(dtype)
     right = exact.kernels(X, None, [known.dual] * (depth - 1), 1.0, bias)
     net = nk.Network(depth, known.activation, 1.0, bias)
-    check(net.kernels(X), right, TOLERANCE[X.dtype], f"{name}, depth {depth}, bias {bias}")
+    what = f"{name}, depth {depth}, bias {bias}"
+    check(net.kernels(X), right, TOLERANCE[X.dtype], what)
+    check((net.nngp(X), None, net.ntk(X)), right, TOLERANCE[X.dtype], what)  # without the derivative other formulas
 
 
 MIXED = [
@@ -210,6 +212,7 @@ def test_mixed_networks(names: tuple[str, ...], dtype: DType) -> None:
     right = exact.kernels(X, None, [KNOWN[name].dual for name in names], 1.0, 0.2)
     net = nk.Network(4, [KNOWN[name].activation for name in names], 1.0, 0.2)
     check(net.kernels(X), right, TOLERANCE[X.dtype], str(names))
+    check((net.nngp(X), None, net.ntk(X)), right, TOLERANCE[X.dtype], str(names))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -85,6 +85,32 @@ def test_expansions_agree_with_closed_forms(name: str, dtype: DType) -> None:
             assert error(got, true) <= limit
 
 
+MANY: dict[str, tuple[Callable[[Any], Any], tuple[float, ...]]] = {
+    "tanh": (np.tanh, ()),
+    "softplus": (lambda x: np.logaddexp(0.0, x), ()),
+    "two kinks": (lambda x: np.clip(x, -0.4, 1.7) + 0.1 * x, (-0.4, 1.7)),
+    "fast": (lambda x: np.sin(6 * x) + x, ()),  # needs more points
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_many_variances_are_as_exact_as_few(name: str) -> None:
+    # σ is integrated at every variance of a few samples, and at some of those of many
+    f, kinks = MANY[name]
+    activation = nk.Activation.from_function(lambda x: f(x), breakpoints=kinks)
+    X = normals(13, 300, 6) * np.geomspace(0.7, 1.4, 300)[:, None]
+    X[:4] *= np.array([1e-8, 1e-3, 1e-1, 20])[:, None]
+    few = slice(0, 40)
+    for rtol in (1e-6, 1e-10):
+        net = nk.Network(3, activation, 1.3, 0.2, rtol=rtol)
+        for diagonal in (net.nngp_diagonal, net.ntk_diagonal):
+            np.testing.assert_allclose(diagonal(X)[few], diagonal(X[few]), rtol=2e-14)
+        K, bounds = quiet(net, X)
+        k, few_bounds = quiet(net, X[few])
+        for got, true, bound, few_bound in zip(K, k, bounds, few_bounds, strict=True):
+            assert error(got[few, few], true) <= bound + few_bound
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # The bounds
 # ---------------------------------------------------------------------------------------------------------------------

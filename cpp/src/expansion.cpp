@@ -4,9 +4,11 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "expansion/expander.hpp"
+#include "expansion/interpolation.hpp"
 #include "legendre.hpp"
 
 namespace ntkcore {
@@ -94,21 +96,27 @@ Expansion expand(const Expandable& what, const Scaled* q, std::size_t n, double 
     std::size_t terms = 1;
     std::size_t kept = 1;
     if (known > 0) {
-        const Expander expander(what, roots, threads);
-        result.parity = expander.parity();
+        Interpolation interpolation(roots, tolerance);
+        std::optional<Expander> expander(std::in_place, what, interpolation.roots(), threads);
+        result.parity = expander->parity();
         const std::size_t most = std::max<std::size_t>(
             1, std::min(max_terms, result.parity == Parity::none ? Expansion::kMaxDegree : Expansion::kMaxDegree / 2));
         min_terms = std::min(min_terms, most);
         std::size_t guess = 0;
-        for (const std::size_t i : {known - 1, known / 2, std::size_t{0}}) {
-            if (guess < most) guess = std::max(guess, expander.probe(i, tolerance, most));
+        const std::size_t last = interpolation.roots().size() - 1;
+        for (const std::size_t i : {last, last / 2, std::size_t{0}}) {
+            if (guess < most) guess = std::max(guess, expander->probe(i, tolerance, most));
         }
         terms = std::min(most, std::max(min_terms, (guess + guess / 16 + 8) / 8 * 8));
         for (;; terms = std::min(most, (terms + terms / 2 + 8) / 8 * 8)) {
-            expander.run(terms, sums, a);
+            expander->run(terms, sums, a);
+            while (!interpolation.complete(result.parity, terms, threads, sums, a)) {
+                expander.emplace(what, interpolation.roots(), threads);
+                expander->run(terms, sums, a);
+            }
             kept = 1;
             for (std::size_t v = 0; v < known; ++v) {
-                kept = std::max(kept, expander.needed(sums[v], a.data() + v * terms, terms, tolerance));
+                kept = std::max(kept, expander->needed(sums[v], a.data() + v * terms, terms, tolerance));
             }
             if (kept <= terms || terms == most) break;
         }

@@ -92,6 +92,8 @@ class Gram {
                 const Row<T> row = start(t, i, 0, space);
                 if (pairs_.uses_curve()) {
                     pairs_.all_layers(row);
+                } else if (pairs_.uses_smooth()) {
+                    pairs_.smooth_layers(row);
                 } else {
                     for (std::size_t m = 0; m + 1 < depth_; ++m) pairs_.layer(row, m, space.rows);
                 }
@@ -160,6 +162,7 @@ class Gram {
     template <class State>
     void put(const Row<T>& row, const Scale<T>& row_scale, const Scale<T>& col_scale, const T* state,
              void (*store)(const tile::StoreCall<T>&), T* to, State value) const {
+        if (pairs_.uses_smooth()) return k_.copy(row.last - row.first, state + row.first, to + row.first, false);
         if (!wide_) {
             return store({row.first, row.last, state, row_scale.rounded[row.i], col_scale.rounded.data() + row.j0, to});
         }

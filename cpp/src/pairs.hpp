@@ -15,6 +15,7 @@
 #include "curve.hpp"
 #include "ntkcore/aligned.hpp"
 #include "ntkcore/gram.hpp"
+#include "smooth.hpp"
 #include "tile/kernels.hpp"
 
 namespace ntkcore {
@@ -134,6 +135,12 @@ class Pairs {
                                                [](const auto& layer) { return layer->family() == Family::ab_relu; });
         one_dimensional_ =
             scale_free(network) || std::all_of(uniform_.begin(), uniform_.end(), [](char same) { return same != 0; });
+        if constexpr (std::is_same_v<T, double>) {
+            if (levels == Levels::last && !precise_ && !wanted.sigma_dot && !rows().wide_range() &&
+                !cols().wide_range()) {
+                smooth_ = SmoothLayers::make(network, rows(), cols(), symmetric_);
+            }
+        }
     }
 
     [[nodiscard]] const Samples<T>& rows() const { return rows_; }
@@ -329,6 +336,14 @@ class Pairs {
         k_.layer[static_cast<std::size_t>(layers_[m]->family())](call);
     }
 
+    // Smooth layers at moderate variances: then Σ and Θ themselves are computed, Σ in place of the signed versine.
+    [[nodiscard]] bool uses_smooth() const { return smooth_.has_value() && !curve_; }
+    void smooth_layers(const Row<T>& row) const {
+        if constexpr (std::is_same_v<T, double>) {
+            smooth_->run(row.i, row.j0, row.begin, row.end, row.u, row.theta);
+        }
+    }
+
     // All layers, by their series.
     void all_layers(const Row<T>& row) const {
         k_.curve({row.begin, row.end, row.u, row.theta, row.dot, rho_.data(), theta_.data(), dot_.data(),
@@ -372,6 +387,7 @@ class Pairs {
     std::vector<std::vector<T>> constants_;  // of the layers
     std::vector<char> uniform_;              // all samples have the same tables there
     bool precise_ = false, compensated_ = false, one_dimensional_ = false;
+    std::optional<SmoothLayers> smooth_;
     bool curve_ = false;
     std::vector<T> rho_, dot_, theta_;  // the series of the curve
     double bend_ = 0.0;

@@ -18,6 +18,7 @@
 #include "rows.hpp"
 #include "simd.hpp"
 #include "sinusoid.hpp"
+#include "smooth.hpp"
 #include "step.hpp"
 
 namespace ntkcore::tile::NTKCORE_ISA {
@@ -240,7 +241,8 @@ constexpr Kernels<T> kTable = {
     transpose<T>,
     copy<T>,
     stream_fence,
-    hermite};
+    hermite,
+    smooth};
 
 }  // namespace
 

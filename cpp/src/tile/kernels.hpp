@@ -135,6 +135,21 @@ struct HermiteCall {
     double* a;
 };
 
+// A layer of smooth.hpp. Tables as in LayerCall; which, and what the constants are, is the business of src/smooth.hpp.
+enum class SmoothKind { start, erf, gelu, sinusoid };
+struct SmoothCall {
+    SmoothKind kind;
+    std::size_t begin, end;
+    double* sigma;  // Σ; in front of `start` the signed versine
+    double* theta;  // Θ; null: Σ alone
+    const double* columns;
+    std::size_t stride;
+    const double* row;
+    std::size_t row_stride;
+    double most;  // of g²q among the columns
+    double weight, far_weight, square, bias;
+};
+
 template <class T>
 struct Kernels {
     RowKernels<T> rows;
@@ -153,6 +168,7 @@ struct Kernels {
     void (*copy)(std::size_t n, const T* in, T* out, bool past_cache);
     void (*finish_copies)();
     void (*hermite)(const HermiteCall&);  // in double, whatever T
+    void (*smooth)(const SmoothCall&);    // likewise
 };
 
 struct Isa {

@@ -1,0 +1,158 @@
+// Smooth layers on Σ and Θ: the formulas on every instruction set, and when they are used.
+#include "smooth.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <optional>
+#include <vector>
+
+#include "cases.hpp"
+#include "isas.hpp"
+#include "kernels.hpp"
+#include "ntkcore/aligned.hpp"
+#include "pairs.hpp"
+
+namespace ntkcore {
+namespace {
+
+using testing::on_each_isa;
+using testing::Rows;
+using tile::SmoothCall;
+using tile::SmoothKind;
+using Real = long double;
+
+constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
+
+// E[σσ'] and its derivative in s, but for the factors of a call.
+struct Dual {
+    Real value, slope;
+};
+
+Dual dual(const SmoothCall& call, Real s, Real q, Real p) {
+    const Real half_pi = std::acos(Real(0));
+    if (call.kind == SmoothKind::sinusoid) {
+        const Real c = Real(0.5) * Real(call.square) * (q + p);
+        const Real near = Real(call.weight) * std::exp(-c + Real(call.square) * s);
+        const Real far = Real(call.far_weight) * std::exp(-c - Real(call.square) * s);
+        return {near + far, Real(call.square) * (near - far)};
+    }
+    if (call.kind == SmoothKind::erf) {  // g² = 2/(1 + 2q)
+        const Real d = (1 + 2 * q) * (1 + 2 * p);
+        return {Real(call.weight) * std::asin(2 * s / std::sqrt(d)), Real(call.weight) * 2 / std::sqrt(d - 4 * s * s)};
+    }
+    const Real d = (1 + q) * (1 + p);
+    const Real x = std::asin(s / std::sqrt(d));
+    const Real rest = d - s * s;
+    const Real top = q * p + s * s * (1 - q * p) / d;
+    const Real slope = half_pi + x + (s + 2 * s * (1 - q * p) / d + top * s / rest) / std::sqrt(rest);
+    return {Real(call.weight) * (s * (half_pi + x) + top / std::sqrt(rest)), Real(call.weight) * slope};
+}
+
+TEST_CASE("Smooth layers follow their formulas") {
+    constexpr std::size_t n = tile::kPanel;
+    on_each_isa<double>([&](const tile::Kernels<double>& kernels) {
+        for (const SmoothKind kind : {SmoothKind::erf, SmoothKind::gelu, SmoothKind::sinusoid}) {
+            for (const double far : {0.0, -0.8, 0.3}) {
+                for (const double row_q : {1e-30, 0.3, 3.0}) {
+                    for (const bool with_theta : {true, false}) {
+                        if (kind != SmoothKind::sinusoid && far != 0.0) continue;
+                        CAPTURE(static_cast<int>(kind));
+                        CAPTURE(far);
+                        CAPTURE(row_q);
+                        CAPTURE(with_theta);
+                        testing::Random random(5);
+                        SmoothCall call{};
+                        call.kind = kind;
+                        call.begin = 16;
+                        call.end = n - 32;
+                        call.weight = 0.8;
+                        call.far_weight = far;
+                        call.square = 1.3;
+                        call.bias = 0.25;
+                        std::vector<double> q(n + 1, row_q);
+                        Aligned<double> tables(2 * n), row(2), sigma(n, 7.0), theta(n, 7.0);
+                        for (std::size_t j = 0; j < n; ++j) q[j] = j % 5 == 0 ? row_q : 4 * random.uniform();
+                        const auto tabulate = [&](double variance, double& first, double& second) {
+                            if (kind == SmoothKind::sinusoid) {
+                                first = 0.5 * call.square * variance;
+                                second = std::exp(-call.square * variance);
+                            } else {
+                                first = kind == SmoothKind::erf ? std::sqrt(2.0 / (1.0 + 2.0 * variance))
+                                                                : std::sqrt(1.0 / (1.0 + variance));
+                                second = variance;
+                                call.most = std::fmax(call.most, first * first * variance);
+                            }
+                        };
+                        for (std::size_t j = 0; j < n; ++j) tabulate(q[j], tables[j], tables[n + j]);
+                        tabulate(row_q, row[0], row[1]);
+                        call.columns = tables.data();
+                        call.stride = n;
+                        call.row = row.data();
+                        call.row_stride = 1;
+                        call.sigma = sigma.data();
+                        call.theta = with_theta ? theta.data() : nullptr;
+                        std::vector<double> before(n);
+                        for (std::size_t j = call.begin; j < call.end; ++j) {
+                            const double rho = j % 7 == 0 ? (j % 2 == 0 ? 1.0 : -1.0) : 2 * random.uniform() - 1;
+                            sigma[j] = before[j] = rho * std::sqrt(row_q * q[j]);
+                            theta[j] = 2 * before[j];
+                        }
+                        kernels.smooth(call);
+                        testing::Largest sigmas, thetas;
+                        for (std::size_t j = 0; j < n; ++j) {
+                            if (j < call.begin || j >= call.end) {
+                                REQUIRE(sigma[j] == 7.0);
+                                REQUIRE(theta[j] == 7.0);
+                                continue;
+                            }
+                            const Dual of = dual(call, Real(before[j]), Real(row_q), Real(q[j]));
+                            const Real next = of.value + Real(call.bias);
+                            sigmas.add(static_cast<double>(std::fabs(Real(sigma[j]) - next)));
+                            const Real right = with_theta ? 2 * Real(before[j]) * of.slope + next : 2 * Real(before[j]);
+                            thetas.add(static_cast<double>(std::fabs(Real(theta[j]) - right)) /
+                                       (1 + 2 * std::fabs(before[j])));
+                        }
+                        CHECK(sigmas.value() < 12 * kEpsilon);
+                        CHECK(thetas.value() < 24 * kEpsilon);
+                    }
+                }
+            }
+        }
+    });
+}
+
+bool used(const Network& network, const Rows<double>& rows) {
+    return Pairs<double>(network, rows.view(), nullptr, Levels::last, {true, false, true}, 1).uses_smooth();
+}
+
+TEST_CASE("Smooth layers are used at moderate variances") {
+    Rows<double> rows{0, 2, {}};
+    for (const double length : {0.6, 1.0, 1.7}) rows.add({length, -0.5 * length});
+    const auto with = [&](std::vector<double> row) {
+        Rows<double> more = rows;
+        more.add(row);
+        return more;
+    };
+    const Activation sine{Family::sinusoid, {1, 1, 1, 0}, nullptr};
+    const std::vector<Activation> smooth = {
+        sine, {Family::erf, {1, 1, 0}, nullptr}, {Family::gelu, {}, nullptr}, {Family::rbf, {0.5}, nullptr}};
+    for (const Activation& activation : smooth) {
+        const Network network = testing::uniform_network(3, activation, 1.0, 0.1);
+        CHECK(used(network, rows));
+        CHECK(!used(network, with({30.0, 1.0})));
+        CHECK(used(network, with({0.0, 0.0})) == (activation.family != Family::sinusoid));  // the bias is its variance
+        CHECK(!used(testing::uniform_network(3, activation, 1.0, 0.0), with({0.0, 0.0})));
+    }
+    CHECK(!used(testing::uniform_network(3, sine, 1.0, 0.0), with({1e-2, 0.0})));
+    CHECK(!used(testing::uniform_network(3, testing::ab_relu(0, 1), 1.0, 0.1), rows));
+    CHECK(!used(testing::uniform_network(20, sine, 1.0, 0.1), rows));
+    const Activation chaotic{Family::rbf, {4.0}, nullptr};
+    CHECK(used(testing::uniform_network(2, chaotic, 1.0, 0.1), rows));
+    CHECK(!used(testing::uniform_network(6, chaotic, 1.0, 0.1), rows));
+}
+
+}  // namespace
+}  // namespace ntkcore
