@@ -204,7 +204,7 @@ def test_a_smaller_tolerance_is_a_smaller_bound_and_error() -> None:
 
 def test_a_warning_names_the_bound_that_was_reached() -> None:
     X = normals(4, 10, 5)
-    bump = nk.Activation.from_function(lambda x: np.exp(-np.abs(x - 0.5)), breakpoints=(0.5,))
+    bump = nk.Activation.from_function(lambda x: np.tanh(x) + 0.05 * np.abs(x - 0.5), breakpoints=(0.5,))
     net = nk.Network(3, bump)
     with pytest.warns(nk.ExpansionWarning, match=r"cut at degree \d+; errors are at most .* in Σ"):
         net.ntk(X)
