@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <numeric>
 #include <optional>
 #include <utility>
 
 #include "expansion/expander.hpp"
 #include "expansion/interpolation.hpp"
+#include "expansion/sparse.hpp"
 #include "legendre.hpp"
 
 namespace ntkcore {
@@ -55,101 +57,70 @@ Moments at_zero(const Expandable& what) {
     return moments;
 }
 
-}  // namespace
+// As lattices are worth it from so many terms on.
+constexpr std::size_t kSparseFrom = 160;
 
-Expansion expand(const Expandable& what, const Scaled* q, std::size_t n, double tolerance, std::size_t min_terms,
-                 std::size_t max_terms, int threads) {
-    Expansion result;
-    result.distinct.resize(n);
-    if (n == 0) return result;
+// Variances in increasing order, none of them 0.
+struct Variances {
+    std::vector<double> root;
+    std::vector<Scaled> value;
+};
 
-    // the distinct variances, increasing
-    std::vector<std::size_t> order(n);
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::vector<double> root(n);
-    for (std::size_t i = 0; i < n; ++i) {
-        root[i] = q[i].zero() ? 0.0 : std::fmax(kSmallest, std::fmin(sqrt(q[i]).value(), 1 / kSmallest));
-    }
-    std::sort(order.begin(), order.end(), [&](std::size_t i, std::size_t j) { return root[i] < root[j]; });
-    std::vector<double> roots;
-    std::vector<Scaled> variances;
-    bool any_zero = false;
-    for (const std::size_t i : order) {
-        if (root[i] == 0.0) {
-            any_zero = true;
-            continue;
-        }
-        if (roots.empty() || roots.back() != root[i]) {
-            roots.push_back(root[i]);
-            variances.push_back(q[i]);
-        }
-        result.distinct[i] = static_cast<std::uint32_t>(roots.size() - 1);
-    }
-    const std::size_t known = roots.size();
-    const Moments zero = at_zero(what);
-    const std::size_t count = known + (any_zero ? 1 : 0);  // variance 0 comes last
-    for (std::size_t i = 0; i < n; ++i) {
-        if (root[i] == 0.0) result.distinct[i] = static_cast<std::uint32_t>(known);
-    }
+// σ is σ(0) but for its last digits: its slope is that at 0.
+bool nearly_constant(const Sums& s, double root) { return s.constant || (root < 1e-6 && s.slope < 1e-17 * s.square); }
+
+// E[σ²], E[σ̇²] and, from the coefficient of degree 1, E[σ̇].
+Moments moments_of(const Sums& s, const Variances& q, std::size_t v, const Moments& zero, double linear) {
+    Moments moments;
+    const Scaled unit(1.0, s.exponent);
+    moments.square = Scaled(s.square) * (unit * unit);
+    moments.slope_square = s.constant                      ? Scaled()
+                           : nearly_constant(s, q.root[v]) ? zero.slope_square
+                                                           : quotient(Scaled(s.slope) * (unit * unit), q.value[v]);
+    const Scaled first = Scaled(linear) * unit;
+    moments.mean_slope = first.zero() ? 0.0 : quotient(first, sqrt(q.value[v])).value();
+    return moments;
+}
+
+// Only the degrees 0 and, unless σ is constant, 1 of a nearly constant σ are above its rounding errors.
+void make_constant(const Sums& s, double root, double mean_slope, Parity parity, std::size_t terms, double* b) {
+    for (std::size_t t = parity == Parity::none ? 1 : 0; t < terms; ++t) b[t] = degree_of(parity, t) == 0 ? b[t] : 0.0;
+    if (parity == Parity::none && terms > 1 && !s.constant) b[1] = std::ldexp(root * mean_slope, -s.exponent);
+}
+
+// All terms of low degree, from an expander at the points of the interpolation.
+void expand_densely(const Expandable& what, Interpolation& interpolation, std::optional<Expander>& expander,
+                    const Variances& q, const Moments& zero, double tolerance, std::size_t guess, std::size_t min_terms,
+                    std::size_t most, int threads, Expansion& result) {
+    const Parity parity = expander->parity();
+    const std::size_t known = q.root.size();
     std::vector<Sums> sums;
     std::vector<double> a;
-    std::size_t terms = 1;
+    std::size_t terms = std::min(most, std::max(min_terms, (guess + guess / 16 + 8) / 8 * 8));
     std::size_t kept = 1;
-    if (known > 0) {
-        Interpolation interpolation(roots, tolerance);
-        std::optional<Expander> expander(std::in_place, what, interpolation.roots(), threads);
-        result.parity = expander->parity();
-        const std::size_t most = std::max<std::size_t>(
-            1, std::min(max_terms, result.parity == Parity::none ? Expansion::kMaxDegree : Expansion::kMaxDegree / 2));
-        min_terms = std::min(min_terms, most);
-        std::size_t guess = 0;
-        const std::size_t last = interpolation.roots().size() - 1;
-        for (const std::size_t i : {last, last / 2, std::size_t{0}}) {
-            if (guess < most) guess = std::max(guess, expander->probe(i, tolerance, most));
-        }
-        terms = std::min(most, std::max(min_terms, (guess + guess / 16 + 8) / 8 * 8));
-        for (;; terms = std::min(most, (terms + terms / 2 + 8) / 8 * 8)) {
+    for (;; terms = std::min(most, (terms + terms / 2 + 8) / 8 * 8)) {
+        expander->run(terms, sums, a);
+        while (!interpolation.complete(parity, terms, threads, sums, a)) {
+            expander.emplace(what, interpolation.roots(), threads);
             expander->run(terms, sums, a);
-            while (!interpolation.complete(result.parity, terms, threads, sums, a)) {
-                expander.emplace(what, interpolation.roots(), threads);
-                expander->run(terms, sums, a);
-            }
-            kept = 1;
-            for (std::size_t v = 0; v < known; ++v) {
-                kept = std::max(kept, expander->needed(sums[v], a.data() + v * terms, terms, tolerance));
-            }
-            if (kept <= terms || terms == most) break;
         }
-        result.capped = kept > terms;
-        kept = std::min(terms, std::max(min_terms, (kept + 3) / 4 * 4));
-    } else {
-        kept = std::max(min_terms, kept);
-        terms = kept;
+        kept = 1;
+        for (std::size_t v = 0; v < known; ++v) {
+            kept = std::max(kept, expander->needed(sums[v], a.data() + v * terms, terms, tolerance));
+        }
+        if (kept <= terms || terms == most) break;
     }
+    result.capped = kept > terms;
+    kept = std::min(terms, std::max(min_terms, (kept + 3) / 4 * 4));
     result.terms = kept;
-    const Parity parity = result.parity;
-    result.moments.resize(count);
-    result.truncation.resize(count);
     for (std::size_t v = 0; v < known; ++v) {
         const Sums& s = sums[v];
-        const double* from = a.data() + v * terms;
+        double* from = a.data() + v * terms;
         double* to = a.data() + v * kept;  // behind what is still to be read
-        Moments& moments = result.moments[v];
         Truncation& truncation = result.truncation[v];
-        const Scaled unit(1.0, s.exponent);
-        // σ is σ(0) but for its last digits: its slope is that at 0
-        const bool constant = s.constant || (roots[v] < 1e-6 && s.slope < 1e-17 * s.square);
-        if (constant) {
-            double* b = a.data() + v * terms;
-            for (std::size_t t = parity == Parity::none ? 1 : 0; t < terms; ++t)
-                b[t] = degree_of(parity, t) == 0 ? b[t] : 0.0;
-            if (parity == Parity::none && terms > 1 && !s.constant)
-                b[1] = std::ldexp(roots[v] * zero.mean_slope, -s.exponent);
-        }
-        moments.square = Scaled(s.square) * (unit * unit);
-        moments.slope_square = s.constant ? Scaled()
-                               : constant ? zero.slope_square
-                                          : quotient(Scaled(s.slope) * (unit * unit), variances[v]);
+        if (nearly_constant(s, q.root[v])) make_constant(s, q.root[v], zero.mean_slope, parity, terms, from);
+        const bool any_linear = parity == Parity::odd || (parity == Parity::none && kept > 1);
+        const double linear = any_linear ? from[parity == Parity::odd ? 0 : 1] : 0.0;
         double norm = 0.0;
         double curvature = 0.0;
         for (std::size_t t = kept; t-- > 0;) {
@@ -157,6 +128,7 @@ Expansion expand(const Expandable& what, const Scaled* q, std::size_t n, double 
             norm += from[t] * from[t];
             curvature += k * (k - 1) * (from[t] * from[t]);
         }
+        result.moments[v] = moments_of(s, q, v, zero, norm > 0 ? linear : 0.0);
         if (!(norm > 0)) {
             std::fill(to, to + kept, 0.0);
             to[0] = 1.0;
@@ -173,24 +145,160 @@ Expansion expand(const Expandable& what, const Scaled* q, std::size_t n, double 
         truncation.slope_tail /= s.square;
         truncation.chi = s.constant ? 0.0 : s.slope / s.square;
         truncation.curvature = curvature / norm;
+        truncation.angle = std::numbers::pi * std::sqrt(truncation.tail);  // |ρ̂ − ρ| ≤ 2τ
         const double scale_to = 1.0 / std::sqrt(norm);
-        if (parity == Parity::odd || (parity == Parity::none && kept > 1)) {
-            const double linear = from[parity == Parity::odd ? 0 : 1];
-            moments.mean_slope =
-                (Scaled(linear) * unit).zero() ? 0.0 : quotient(Scaled(linear) * unit, sqrt(variances[v])).value();
-        }
         for (std::size_t t = 0; t < kept; ++t) to[t] = from[t] * scale_to;
     }
-    a.resize(count * kept, 0.0);
+    a.resize(known * kept);
+    result.coefficients = std::move(a);
+}
+
+// On a lattice. The angle: |v̂ − v| ≤ ε w with v = 1 − ρ̂, w = 1 − ρ, and v ≥ (1 − ã_0²)w, so that arccos ρ̂ changes by
+// ε w/√(2v − v²) at most.
+void expand_sparsely(const Expander& expander, const Variances& q, const Moments& zero, double tolerance,
+                     const SparseChoice& choice, Expansion& result) {
+    const Parity parity = expander.parity();
+    const SparseSeries series(choice.lattice, parity, choice.known);
+    const std::size_t parts = parity == Parity::none ? 2 : 1;
+    const std::size_t known = series.known() * parts;
+    const std::vector<std::size_t> rows(series.lattice().node.begin(),
+                                        series.lattice().node.begin() + static_cast<std::ptrdiff_t>(series.known()));
+    std::vector<Sums> sums;
+    std::vector<double> a;
+    expander.run(known, sums, a, &rows);
+    result.terms = series.terms();
+    result.lattice = series.lattice();
+    result.bend = series.bend();
+    result.bend_rest = series.rest();
+    result.coefficients.assign(q.root.size() * result.terms, 0.0);
+    for (std::size_t v = 0; v < q.root.size(); ++v) {
+        const Sums& s = sums[v];
+        double* from = a.data() + v * known;
+        double* to = result.coefficients.data() + v * result.terms;
+        Truncation& truncation = result.truncation[v];
+        const bool constant = nearly_constant(s, q.root[v]);
+        if (constant) make_constant(s, q.root[v], zero.mean_slope, parity, known, from);
+        series.complete(from, to);
+        const double norm = series.square(to);
+        const double linear = parity == Parity::odd ? from[0] : parity == Parity::none ? from[1] : 0.0;
+        result.moments[v] = moments_of(s, q, v, zero, norm > 0 ? linear : 0.0);
+        if (!(norm > 0)) {
+            std::fill(to, to + result.terms, 0.0);
+            to[0] = 1.0;
+            continue;
+        }
+        const double gamma = to[series.gamma()];
+        const double doubt = std::sqrt(s.square) * s.unresolved;
+        const SparseSeries::Gap lost = constant ? SparseSeries::Gap{0.0, 0.0} : series.gap(to, s);
+        const double noise = kEps * std::sqrt(s.square) * series.slope_noise(to);
+        truncation.tail = (4 * choice.value + 8 * kEps) + (2 * lost.square + 4 * doubt) / s.square;
+        truncation.slope_tail = (4 * choice.slope + 64 * kEps) * (s.slope / s.square) +
+                                (2 * lost.slope + noise) / s.square +
+                                4 * doubt / s.square * std::sqrt(s.slope / s.square);
+        result.capped = result.capped || choice.slope > 3 * tolerance || lost.slope > 3 * tolerance * s.slope ||
+                        truncation.tail > 6 * tolerance;
+        truncation.chi = s.constant ? 0.0 : s.slope / s.square;
+        // what is left of the even terms without those of γ|z|, whose slope changes with the angle
+        double regular = 0.0;
+        double mixed = 0.0;
+        for (std::size_t t = series.gamma(); t-- > 0;) {
+            const double k = series.degree(t);
+            const double kinked = gamma * series.root_bend(t);
+            regular += k * (k - 1) * (to[t] - kinked) * (to[t] - kinked);
+            mixed += k * (k - 1) * std::fabs(series.root_bend(t) * (to[t] - kinked));
+        }
+        // c_k c_k' − γγ'u_k = r r' + γ√u r' + γ'√u r, and 2γM' ≤ γ² + M'² with M = Σ k(k−1) √u |r|
+        truncation.curvature = (regular + gamma * gamma + mixed * mixed) / norm;
+        const double constant_part = parity == Parity::odd ? 0.0 : to[0] * to[0] / norm;
+        truncation.angle =
+            2 * (truncation.slope_tail + truncation.tail) / std::sqrt(std::fmax(1e-12, 1 - constant_part));
+        truncation.kink = 4 / std::numbers::pi * gamma * gamma / norm;
+        const double scale_to = 1.0 / std::sqrt(norm);
+        for (std::size_t t = 0; t <= series.gamma(); ++t) to[t] *= scale_to;
+        series.sum_levels(to);
+    }
+}
+
+}  // namespace
+
+Expansion expand(const Expandable& what, const Scaled* q, std::size_t n, double tolerance, std::size_t min_terms,
+                 std::size_t max_terms, int threads, const Expansion& before) {
+    Expansion result;
+    result.distinct.resize(n);
+    if (n == 0) return result;
+
+    // the distinct variances, increasing
+    std::vector<std::size_t> order(n);
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::vector<double> root(n);
+    for (std::size_t i = 0; i < n; ++i) {
+        root[i] = q[i].zero() ? 0.0 : std::fmax(kSmallest, std::fmin(sqrt(q[i]).value(), 1 / kSmallest));
+    }
+    std::sort(order.begin(), order.end(), [&](std::size_t i, std::size_t j) { return root[i] < root[j]; });
+    Variances q_known;
+    bool any_zero = false;
+    for (const std::size_t i : order) {
+        if (root[i] == 0.0) {
+            any_zero = true;
+            continue;
+        }
+        if (q_known.root.empty() || q_known.root.back() != root[i]) {
+            q_known.root.push_back(root[i]);
+            q_known.value.push_back(q[i]);
+        }
+        result.distinct[i] = static_cast<std::uint32_t>(q_known.root.size() - 1);
+    }
+    const std::size_t known = q_known.root.size();
+    const Moments zero = at_zero(what);
+    const std::size_t count = known + (any_zero ? 1 : 0);  // variance 0 comes last
+    for (std::size_t i = 0; i < n; ++i) {
+        if (root[i] == 0.0) result.distinct[i] = static_cast<std::uint32_t>(known);
+    }
+    result.moments.resize(count);
+    result.truncation.resize(count);
+    result.parity = before.parity;
+    result.lattice = before.lattice;
+    if (known > 0) {
+        Interpolation interpolation(q_known.root, tolerance);
+        std::optional<Expander> expander(std::in_place, what, interpolation.roots(), threads);
+        const std::size_t points = interpolation.roots().size();
+        result.parity = expander->parity();
+        const std::size_t most = std::max<std::size_t>(
+            1, std::min(max_terms, result.parity == Parity::none ? Expansion::kMaxDegree : Expansion::kMaxDegree / 2));
+        min_terms = std::min(min_terms, most);
+        const auto needed = [&](std::size_t limit) {  // terms, by the looks of a few variances
+            std::size_t guess = 0;
+            for (const std::size_t i : {points - 1, points / 2, std::size_t{0}}) {
+                if (guess < limit) guess = std::max(guess, expander->probe(i, tolerance, limit));
+            }
+            return guess;
+        };
+        std::optional<SparseChoice> choice;
+        const bool sparse = expander->smooth_sides() && most > kSparseFrom;
+        if (sparse && (before.lattice.used() || needed(kSparseFrom) > kSparseFrom)) {
+            choice = choose_lattice(*expander, points, tolerance, min_terms, most, before.lattice, threads);
+        }
+        result.lattice = {};
+        if (choice) {
+            expand_sparsely(Expander(what, q_known.root, threads), q_known, zero, tolerance, *choice, result);
+        } else {
+            expand_densely(what, interpolation, expander, q_known, zero, tolerance, needed(most), min_terms, most,
+                           threads, result);
+        }
+    } else {
+        result.terms = std::max<std::size_t>(1, min_terms);
+        result.bend = before.bend;
+        result.bend_rest = before.bend_rest;
+    }
     if (any_zero) {
-        std::fill(a.end() - static_cast<std::ptrdiff_t>(kept), a.end(), 0.0);
+        const std::size_t terms = result.terms;
+        result.coefficients.resize(count * terms, 0.0);
         result.moments[known] = zero;
         // the limit of σ(√q z)/√E[σ²]: its constant, or its linear term
-        const bool linear = parity == Parity::none && result.moments[known].square.zero() && kept > 1;
-        a[known * kept + (linear ? 1 : 0)] = 1.0;
-        result.truncation[known].chi = parity == Parity::odd || linear ? 1.0 : 0.0;
+        const bool linear = result.parity == Parity::none && zero.square.zero() && terms > 1;
+        result.coefficients[known * terms + (linear ? 1 : 0)] = 1.0;
+        result.truncation[known].chi = result.parity == Parity::odd || linear ? 1.0 : 0.0;
     }
-    result.coefficients = std::move(a);
     return result;
 }
 

@@ -125,9 +125,17 @@ class Pairs {
             rows_ = Samples<T>(network, layers_, x, levels, threads);
             make_cols();
         }
-        bool more = false;  // terms in the columns' expansions than in those of the rows
-        for (std::size_t m = 0; m < layers_.size(); ++m) more = more || layers_[m]->tables() > rows_.tables_count(m);
-        if (more) rows_ = Samples<T>(network, layers_, x, levels, threads);
+        // the expansions of either side may have made those of the other longer
+        const auto behind = [&](const Samples<T>& samples) {
+            for (std::size_t m = 0; m < layers_.size(); ++m) {
+                if (layers_[m]->tables() > samples.tables_count(m)) return true;
+            }
+            return false;
+        };
+        while (behind(rows()) || behind(cols())) {
+            if (behind(rows())) rows_ = Samples<T>(network, layers_, x, levels, threads);
+            if (behind(cols())) make_cols();
+        }
         for (const auto& layer : layers_) constants_.push_back(layer->constants());
         for (std::size_t m = 0; m < layers_.size(); ++m) uniform_.push_back(uniform(m) ? 1 : 0);
         precise_ = network.depth() > kDeep;

@@ -192,7 +192,7 @@ void Samples<T>::make_layers(const Network& network, const Layers<T>& layers, st
                     sensitivity[block].include({expanded, lost.tail, share, share * chi, passed * chi,
                                                 passed * lost.slope_tail, passed * curvature,
                                                 chi > 0 ? lost.slope_tail / chi : 0.0, chi > 0 ? curvature / chi : 0.0,
-                                                1.0 / theta[i], of.bend});
+                                                1.0 / theta[i], of.bend, lost.angle, chi > 0 ? lost.kink / chi : 0.0});
                 }
                 degenerate[i] = q[i].zero() ? 1 : 0;
                 if (q[i].zero()) any_degenerate.store(true, std::memory_order_relaxed);

@@ -12,12 +12,16 @@
 //
 // Closed forms are not truncated: of them |D(ρ̂) − D(ρ)| ≤ √(SS') η with S = Σ k(k−1) α_k² = q² E[σ̈²]/E[σ²] if σ is
 // smooth. If it is piecewise linear with jumps c_b of its slope, |∂D/∂θ| ≤ √(χχ') BB'/2π with B = Σ |c_b| e^{−b²/4q}/
-// √E[σ̇²], and θ = arccos ρ changes by at most π √(η/2).
+// √E[σ̇²]; and D of an expansion on a lattice has a part of |∂D/∂θ| ≤ `kink` beyond the lattice.
+//
+// ω ≥ |θ̂ − θ|, θ = arccos ρ: ω ≤ π√(η/2), and a layer takes ω to r√χ ω + (its own error), since the unit vector
+// (r σ(√q z·x̂)/√E[σ²], s), whose angles are those behind the layer, moves by r√χ dθ at most when x̂ turns by dθ.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <numbers>
 #include <vector>
 
 namespace ntkcore {
@@ -42,6 +46,8 @@ struct Sensitivity {
     double slope_curve = 0.0;    // S/χ
     double inverse_theta = 0.0;  // 1/T⁺
     double bend = 0.0;           // B
+    double angle = 0.0;          // of θ behind the layer
+    double kink = 0.0;           // of D, per change of θ
 
     void include(const Sensitivity& other) {
         expanded = expanded || other.expanded;
@@ -55,12 +61,15 @@ struct Sensitivity {
         slope_curve = std::max(slope_curve, other.slope_curve);
         inverse_theta = std::max(inverse_theta, other.inverse_theta);
         bend = std::max(bend, other.bend);
+        angle = std::max(angle, other.angle);
+        kink = std::max(kink, other.kink);
     }
 };
 
 // Bounds at depth 1, 2, …, for arithmetic with rounding errors ε.
 [[nodiscard]] inline std::vector<ErrorBound> error_bounds(const std::vector<Sensitivity>& layers, double epsilon) {
     double eta = 8 * epsilon;
+    double omega = 16 * epsilon;
     double zeta = eta;
     std::vector<ErrorBound> bounds = {{eta, 0.0, zeta}};
     const bool any = std::any_of(layers.begin(), layers.end(), [](const Sensitivity& s) { return s.expanded; });
@@ -75,15 +84,18 @@ struct Sensitivity {
         const double slope_noise = 16 * epsilon;
         double change, theta_change;  // of D, relative to √(χχ'); and its effect on T⁺
         if (s.expanded) {
-            change = s.slope_curve * eta + s.tail * scale + s.slope_tail + slope_noise;
-            theta_change = s.theta_curve * eta + s.theta_gain * (s.tail * scale + slope_noise) + s.theta_tail;
+            const double kinked = s.kink * omega;
+            change = s.slope_curve * eta + s.tail * scale + s.slope_tail + kinked + slope_noise;
+            theta_change = s.theta_curve * eta + s.theta_gain * (s.tail * scale + kinked + slope_noise) + s.theta_tail;
         } else {
-            const double kinked = s.bend * s.bend * std::sqrt(eta / 8);  // B²/2π·π√(η/2)
+            const double kinked = s.bend * s.bend / (2 * std::numbers::pi) * omega;
             change = std::min({2.0, s.slope_curve * eta + slope_noise, kinked + slope_noise});
             theta_change = std::min(s.theta_curve * eta + s.theta_gain * slope_noise, s.theta_gain * change);
         }
         const double dual = s.gain * scale * eta + s.share * 2 * s.tail;
         eta = std::min(2.0, dual + 16 * epsilon * (1 + s.gain));
+        omega = std::sqrt(s.gain) * omega + s.angle + 16 * epsilon * (1 + std::sqrt(s.gain));
+        omega = std::min(omega, std::numbers::pi * std::sqrt(eta / 2));
         zeta = s.theta_gain * scale * zeta + theta_change + eta * s.inverse_theta + 16 * epsilon;
         zeta = std::min(zeta, 2.0 + 16 * epsilon);
         bounds.push_back({eta, std::min(2.0, change), zeta});

@@ -71,8 +71,18 @@ class Expander {
         }
     }
 
-    // sums[i] and coefficients[i·terms …] of all variances
-    void run(std::size_t terms, std::vector<Sums>& sums, std::vector<double>& coefficients) const {
+    // σ is smooth but at 0.
+    [[nodiscard]] bool smooth_sides() const { return shared_ && !what_.breakpoints.empty(); }
+
+    // The sums and the first coefficients of one variance.
+    void one(std::size_t i, std::size_t terms, Sums& sums, std::vector<double>& a) const {
+        a.assign(terms, 0.0);
+        alone(i, 1, terms, &sums, a.data());
+    }
+
+    // sums[i] and coefficients[i·terms …] of all variances; `rows`: of the degrees 2d and 2d + 1 for these d alone
+    void run(std::size_t terms, std::vector<Sums>& sums, std::vector<double>& coefficients,
+             const std::vector<std::size_t>* rows = nullptr) const {
         sums.resize(roots_.size());
         coefficients.assign(roots_.size() * terms, 0.0);
         struct Piece {
@@ -83,7 +93,7 @@ class Expander {
         std::vector<Shared> matrices;
         for (const Class& c : classes_) {
             const bool together = shared_ && c.last - c.first >= 4;
-            if (together) matrices.emplace_back(c.edges, sigma_.parity, terms);
+            if (together) matrices.emplace_back(c.edges, sigma_.parity, terms, rows);
             const std::size_t step = together ? kBlock : 32;
             for (std::size_t i = c.first; i < c.last; i += step) {
                 pieces.push_back({&c, i, std::min(step, c.last - i), together ? matrices.size() : 0});
@@ -93,11 +103,11 @@ class Expander {
             const Piece& piece = pieces[p];
             Sums* s = sums.data() + piece.first;
             double* a = coefficients.data() + piece.first * terms;
-            if (piece.matrix == 0) return alone(piece.first, piece.count, terms, s, a);
+            if (piece.matrix == 0) return alone(piece.first, piece.count, terms, s, a, rows);
             together(matrices[piece.matrix - 1], piece.first, piece.count, terms, s, a);
             for (std::size_t i = 0; i < piece.count; ++i) {
                 if (s[i].unresolved > kAccepted * std::sqrt(s[i].square))
-                    alone(piece.first + i, 1, terms, s + i, a + i * terms);
+                    alone(piece.first + i, 1, terms, s + i, a + i * terms, rows);
             }
         });
     }
@@ -145,17 +155,22 @@ class Expander {
         Rule rule;
         std::vector<double> odd, even;
         std::size_t odd_terms = 0, even_terms = 0;
-        Shared(const std::vector<double>& edges, Parity parity, std::size_t terms)
-            : rule(edges, degrees_of(parity, terms)) {
+        Shared(const std::vector<double>& edges, Parity parity, std::size_t terms, const std::vector<std::size_t>* rows)
+            : rule(edges, rows == nullptr ? degrees_of(parity, terms) : 2 * rows->back() + 2) {
             const std::size_t n = rule.nodes();
             odd_terms = parity == Parity::odd ? terms : parity == Parity::even ? 0 : terms / 2;
             even_terms = terms - odd_terms;
             odd.resize(odd_terms * n);
             even.resize(even_terms * n);
-            hermite(rule, degrees_of(parity, terms), [&](std::size_t k, const double* psi) {
-                if (k % 2 == 1 && k / 2 < odd_terms) std::copy_n(psi, n, odd.data() + k / 2 * n);
-                if (k % 2 == 0 && k / 2 < even_terms) std::copy_n(psi, n, even.data() + k / 2 * n);
-            });
+            std::size_t row = 0;
+            const auto is_row = [&](std::size_t d) { return rows == nullptr || (*rows)[row] == d; };
+            hermite(rule, rows == nullptr ? degrees_of(parity, terms) : 2 * rows->back() + 2,
+                    [&](std::size_t k, const double* psi) {
+                        if (!is_row(k / 2)) return;
+                        if (k % 2 == 0 && row < even_terms) std::copy_n(psi, n, even.data() + row * n);
+                        if (k % 2 == 1 && row < odd_terms) std::copy_n(psi, n, odd.data() + row * n);
+                        if (k % 2 == 1) ++row;
+                    });
         }
     };
 
@@ -172,7 +187,7 @@ class Expander {
         scale(m, n, space, sums);
         const auto part = [&](std::vector<double>& y, const std::vector<double>& psi, std::size_t count,
                               std::size_t offset) {
-            add_part(matrix.rule, m, y.data(), sums, work);
+            add_part(matrix.rule, m, y.data(), sums, work, offset == 1);
             if (sigma_.parity != Parity::none) {
                 gemm_nt(m, count, n, y.data(), n, psi.data(), n, a, terms);
                 return;
@@ -188,7 +203,10 @@ class Expander {
     }
 
     // Variances with nodes of their own.
-    void alone(std::size_t first, std::size_t m, std::size_t terms, Sums* sums, double* a) const {
+    void alone(std::size_t first, std::size_t m, std::size_t terms, Sums* sums, double* a,
+               const std::vector<std::size_t>* rows = nullptr) const {
+        const std::size_t parts = sigma_.parity == Parity::none ? 2 : 1;
+        const std::size_t computed = rows == nullptr ? terms : parts * (rows->back() + 1);
         std::vector<Rule> rules;
         Split space;
         std::vector<double> work;
@@ -204,7 +222,7 @@ class Expander {
             } else {
                 edges = make_panels(sigma_, roots_[i], of->reach, {1.0}, what_.breakpoints);
             }
-            rules.emplace_back(edges, degrees_of(sigma_.parity, terms));
+            rules.emplace_back(edges, degrees_of(sigma_.parity, computed));
             for (const double z : rules.back().z) space.points.push_back(roots_[i] * z);
         }
         sigma_(space.points.size(), space);
@@ -222,10 +240,18 @@ class Expander {
             cut(space.even, one.even);
             at += n;
             scale(1, n, one, sums + i);
-            if (!one.odd.empty()) add_part(rule, 1, one.odd.data(), sums + i, work);
-            if (!one.even.empty()) add_part(rule, 1, one.even.data(), sums + i, work);
-            project(rule, sigma_.parity, terms, one.odd.empty() ? nullptr : one.odd.data(),
-                    one.even.empty() ? nullptr : one.even.data(), a + i * terms);
+            if (!one.odd.empty()) add_part(rule, 1, one.odd.data(), sums + i, work, true);
+            if (!one.even.empty()) add_part(rule, 1, one.even.data(), sums + i, work, false);
+            const double* odd = one.odd.empty() ? nullptr : one.odd.data();
+            const double* even = one.even.empty() ? nullptr : one.even.data();
+            double* to = a + i * terms;
+            if (rows == nullptr) {
+                project(rule, sigma_.parity, terms, odd, even, to);
+                continue;
+            }
+            work.resize(computed);
+            project(rule, sigma_.parity, computed, odd, even, work.data());
+            for (std::size_t t = 0; t < terms; ++t) to[t] = work[(*rows)[t / parts] * parts + t % parts];
         }
     }
 

@@ -43,7 +43,7 @@ struct Recurrence {
 
 }  // namespace
 
-void add_part(const Rule& rule, std::size_t m, double* y, Sums* sums, std::vector<double>& work) {
+void add_part(const Rule& rule, std::size_t m, double* y, Sums* sums, std::vector<double>& work, bool odd) {
     const Legendre& legendre = Legendre::rule();
     const std::size_t n = rule.nodes();
     work.resize(m * kRows);
@@ -66,6 +66,10 @@ void add_part(const Rule& rule, std::size_t m, double* y, Sums* sums, std::vecto
             for (std::size_t k = kNodes; k < kRows; ++k) top = std::fmax(top, std::fabs(d[k]));
             sums[i].square += square;
             sums[i].slope += slope / (h * h);
+            if (odd) {
+                sums[i].odd_square += square;
+                sums[i].odd_slope += slope / (h * h);
+            }
             sums[i].unresolved = std::fmax(sums[i].unresolved, top * std::sqrt(h) * gauss[0]);
         }
     }

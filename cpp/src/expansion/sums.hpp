@@ -45,6 +45,8 @@ struct Sums {
     int exponent = 0;
     double square = 0.0;      // E[σ²]
     double slope = 0.0;       // E[(d/dz σ(√q z))²] = q E[σ̇²]
+    double odd_square = 0.0;  // what the odd part of σ has of both
+    double odd_slope = 0.0;
     double unresolved = 0.0;  // size of what the panels do not see
     bool constant = false;    // σ has the same value at all nodes
 };
@@ -57,7 +59,7 @@ inline std::size_t degree_of(Parity parity, std::size_t term) {
 }
 
 // Of a part (odd or even) of σ at the nodes of a rule, for m variances: y is m × nodes. Adds to the sums.
-void add_part(const Rule& rule, std::size_t m, double* y, Sums* sums, std::vector<double>& work);
+void add_part(const Rule& rule, std::size_t m, double* y, Sums* sums, std::vector<double>& work, bool odd);
 
 // One exponent for both parts of each variance.
 void scale(std::size_t m, std::size_t n, Split& space, Sums* sums);

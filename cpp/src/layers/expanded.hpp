@@ -27,7 +27,7 @@ class ExpandedLayer final : public Layer<T> {
 
     // Samples that are compared with each other are prepared one after the other; the number of terms never falls.
     void prepare(const Scaled* q, std::size_t n, int threads) override {
-        expansion_ = expand(*what_, q, n, tolerance(), terms_, limit_, threads);
+        expansion_ = expand(*what_, q, n, tolerance(), terms_, limit_, threads, expansion_);
         base_ = q;
         terms_ = expansion_.terms;
         capped_ = capped_ || expansion_.capped;
@@ -60,32 +60,50 @@ class ExpandedLayer final : public Layer<T> {
     }
     [[nodiscard]] bool capped() const override { return capped_; }
     [[nodiscard]] std::size_t degree() const override {
+        if (sparse()) return 2 * expansion_.lattice.top() + (expansion_.parity == Parity::even ? 0 : 1);
         if (expansion_.parity == Parity::none) return terms_ - 1;
         return 2 * terms_ - (expansion_.parity == Parity::odd ? 1 : 2);
     }
 
     // Parity; whether most pairs come out nearly parallel; then, for |ρ| up to 1/128, 2/128, …, 1, how many terms leave
-    // a remainder below the rounding error: Σ_{k≥n} k c_k |ρ|^{k−1} with c_k the largest ã_k².
+    // a remainder below the rounding error: Σ_{k≥n} k c_k |ρ|^{k−1} with c_k the largest ã_k². Then what belongs to the
+    // lattice (tile/expanded_tables.hpp).
     [[nodiscard]] std::vector<T> constants() const override {
         std::vector<T> result = {static_cast<T>(static_cast<int>(expansion_.parity)), static_cast<T>(near_ ? 1 : 0)};
         const bool both = expansion_.parity == Parity::none;
+        const std::size_t parts = sparse() && both ? 2 : 1;  // terms that come together
+        const std::vector<std::size_t>& node = expansion_.lattice.node;
         for (std::size_t b = 1; b <= tile::kExpandedBuckets; ++b) {
             const double rho = static_cast<double>(b) / static_cast<double>(tile::kExpandedBuckets);
             const double enough = std::numeric_limits<T>::epsilon() / 16;
             double sum = 0.0;
-            std::size_t n = largest_.size();
+            std::size_t n = sparse() ? node.size() : largest_.size();
             while (n > 1) {
-                const std::size_t k = both ? n - 1 : 2 * (n - 1) + (expansion_.parity == Parity::odd ? 1 : 0);
-                sum += static_cast<double>(k) * largest_[n - 1] * std::pow(rho, static_cast<double>(k) - 1.0);
+                std::size_t k = both ? n - 1 : 2 * (n - 1) + (expansion_.parity == Parity::odd ? 1 : 0);
+                if (sparse()) k = 2 * node[n - 1];
+                for (std::size_t t = parts * (n - 1); t < parts * n; ++t) {
+                    sum +=
+                        static_cast<double>(k + parts - 1) * largest_[t] * std::pow(rho, static_cast<double>(k) - 1.0);
+                }
                 if (sum > enough) break;
                 --n;
             }
             result.push_back(static_cast<T>(n));
         }
+        result.push_back(static_cast<T>(expansion_.lattice.start.size()));
+        if (!sparse()) return result;
+        for (const std::size_t first : expansion_.lattice.start) result.push_back(static_cast<T>(first));
+        const double gone = -0.5 * std::log(static_cast<double>(std::numeric_limits<T>::epsilon()) / 16);
+        for (const std::size_t first : expansion_.lattice.start) {  // e^{−2dw} is below the rounding errors
+            result.push_back(static_cast<T>(gone / std::fmax(1.0, static_cast<double>(node[first]))));
+        }
+        result.push_back(static_cast<T>(expansion_.bend_rest));
+        for (const double u : expansion_.bend) result.push_back(static_cast<T>(u));
         return result;
     }
 
    private:
+    [[nodiscard]] bool sparse() const { return expansion_.lattice.used(); }
     // Both tails of each layer; the errors of the layers add up.
     [[nodiscard]] double tolerance() const {
         const double rtol = what_->rtol > 0 ? what_->rtol : (std::numeric_limits<T>::digits > 30 ? 1e-10 : 1e-6);

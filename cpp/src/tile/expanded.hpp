@@ -10,11 +10,10 @@
 
 #include "affine.hpp"
 #include "expanded_tables.hpp"
+#include "sparse_expanded.hpp"
 
 namespace ntkcore::tile::NTKCORE_ISA {
 namespace {
-
-enum : int { kOddDegrees = 0, kEvenDegrees = 1, kAllDegrees = 2 };
 
 template <class T, int kParity>
 struct Expanded {
@@ -122,6 +121,11 @@ struct Expanded {
 template <class T>
 void expanded(const LayerCall<T>& call) {
     const int parity = static_cast<int>(call.constants[0]);
+    if (call.constants[2 + kExpandedBuckets] != 0) {
+        if (parity == kOddDegrees) return affine_rows<T, SparseExpanded<T, kOddDegrees>>(call);
+        if (parity == kEvenDegrees) return affine_rows<T, SparseExpanded<T, kEvenDegrees>>(call);
+        return affine_rows<T, SparseExpanded<T, kAllDegrees>>(call);
+    }
     if (parity == kOddDegrees) return affine_rows<T, Expanded<T, kOddDegrees>>(call);
     if (parity == kEvenDegrees) return affine_rows<T, Expanded<T, kEvenDegrees>>(call);
     return affine_rows<T, Expanded<T, kAllDegrees>>(call);
