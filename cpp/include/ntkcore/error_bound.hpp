@@ -12,7 +12,7 @@
 //
 // Closed forms are not truncated: of them |D(ρ̂) − D(ρ)| ≤ √(SS') η with S = Σ k(k−1) α_k² = q² E[σ̈²]/E[σ²] if σ is
 // smooth. If it is piecewise linear with jumps c_b of its slope, |∂D/∂θ| ≤ √(χχ') BB'/2π with B = Σ |c_b| e^{−b²/4q}/
-// √E[σ̇²]; and D of an expansion on a lattice has a part of |∂D/∂θ| ≤ `kink` beyond the lattice.
+// √E[σ̇²]; and D of an expansion on a lattice has a part of |∂D/∂θ| ≤ `kink`, that of |z|.
 //
 // ω ≥ |θ̂ − θ|, θ = arccos ρ: ω ≤ π√(η/2), and a layer takes ω to r√χ ω + (its own error), since the unit vector
 // (r σ(√q z·x̂)/√E[σ²], s), whose angles are those behind the layer, moves by r√χ dθ at most when x̂ turns by dθ.

@@ -38,7 +38,7 @@ struct Truncation {
     double chi = 0.0;         // χ = Σ_k k a_k² / E[σ²] = q E[σ̇²]/E[σ²]
     double curvature = 0.0;   // Σ_{k<K} k(k−1) a_k² / Σ_{k<K} a_k²
     double angle = 0.0;       // of arccos ρ̂, from above
-    double kink = 0.0;        // the most that the terms beyond a lattice change the slope, per change of θ
+    double kink = 0.0;        // the most that the part of |z| changes the slope, per change of θ
 };
 
 struct Expansion {
