@@ -383,6 +383,37 @@ def test_theta_of_a_discontinuous_activation_is_refused(name: str) -> None:
         getattr(act, name)().derivative(0.0)
 
 
+def test_theta_of_a_function_that_jumps_is_refused() -> None:
+    def f(x: Any) -> Any:
+        return np.where(x > 0.3, 1 + np.sin(x), x**2)
+
+    activation = act.Activation.from_function(f, breakpoints=(-1, 0.3), derivative=None, name="broken")
+    net = nk.Network(3, ["relu", activation])
+    with pytest.raises(ValueError, match=r"Θ does not exist for Activation.from_function\(broken\) in hidden layer 2"):
+        net.ntk(np.ones((2, 2)))
+    with pytest.raises(ValueError, match=r"discontinuous at 0\.3"):
+        activation.derivative(0.0)
+    with pytest.warns(nk.ExpansionWarning):
+        assert net.nngp(np.ones((2, 2))).shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("f", "kinks", "smooth"),
+    [
+        (np.sign, (0,), False),
+        (lambda x: np.where(x < 1e6, x, x + 10), (1e6,), False),
+        (lambda x: np.abs(x) ** 0.6, (0,), True),  # steep
+        (lambda x: np.sign(x) * np.abs(x) ** 0.6, (0,), True),
+        (np.sin, (-3, 0, 1, 1e6), True),
+        (lambda x: 1e9 + np.abs(x), (0, 1), True),
+        (lambda x: np.maximum(x, 0), (0, -5), True),
+        (lambda x: 1e-9 * np.heaviside(x, 0.5), (0,), False),
+    ],
+)
+def test_jumps_are_found_at_breakpoints(f: Any, kinks: tuple[float, ...], smooth: bool) -> None:
+    assert act.Activation.from_function(f, breakpoints=kinks).differentiable == smooth
+
+
 def test_a_gaussian_beyond_its_domain_is_refused() -> None:
     X = np.array([[1.0, 1.0], [2.0, 0.0], [0.5, 0.5]])
     with pytest.raises(nk.NumericalError, match=r"layer 1 \(gaussian\(1, 0\.2\)\) has no kernel at the variance 2"):

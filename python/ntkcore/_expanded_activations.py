@@ -54,6 +54,8 @@ class ExpandedActivation(Activation):
         σ̇, where it is known. The engine does without; ``method="quadrature"`` uses it.
     breakpoints : tuple of float
         Where σ is not smooth.
+    jumps : tuple of float
+        The breakpoints where σ is not even continuous.
     """
 
     function: Function = dataclasses.field(compare=False)
@@ -61,6 +63,7 @@ class ExpandedActivation(Activation):
     breakpoints: tuple[float, ...]
     # callables need not be hashable: equal activations share the rest
     identity: object = dataclasses.field(compare=True, hash=False, repr=False, default=None)
+    jumps: tuple[float, ...] = dataclasses.field(compare=False, default=())
 
     def __call__(self, x: npt.ArrayLike) -> Floats:
         """Return σ(x), elementwise."""
@@ -68,6 +71,8 @@ class ExpandedActivation(Activation):
 
     def derivative(self, x: npt.ArrayLike) -> Floats:
         """Return σ̇(x), elementwise: as it was given, else by differences (good to 1e-10 away from breakpoints)."""
+        if self.jumps:
+            raise ValueError(f"{self!r} is discontinuous at {self.jumps[0]:g}: its derivative is no function")
         points = np.asarray(x, dtype=np.float64)
         if self.slope is not None:
             return np.asarray(self.slope(points), dtype=np.float64)
@@ -79,8 +84,8 @@ class ExpandedActivation(Activation):
 
     @property
     def differentiable(self) -> bool:
-        """Whether σ̇ is a function: True, jumps of a user's function are not looked for."""
-        return True
+        """Whether σ̇ is a function: σ jumps at no breakpoint (elsewhere jumps are not looked for)."""
+        return not self.jumps
 
     @property
     def engine_function(self) -> Function | None:
@@ -159,7 +164,20 @@ def from_function(
             )
     pieces = _linear_pieces(lambda x: _evaluate(f, "f", x), points)
     family, coefficients = ("expanded", points) if pieces is None else ("piecewise_linear", pieces)
-    return ExpandedActivation(title, (), family, coefficients, f, derivative, points, (f, derivative))
+    jumps = _jumps(lambda x: _evaluate(f, "f", x), points)
+    return ExpandedActivation(title, (), family, coefficients, f, derivative, points, (f, derivative), jumps)
+
+
+def _jumps(f: Function, kinks: tuple[float, ...]) -> tuple[float, ...]:
+    """Return the kinks at which f is discontinuous: f(b + h) − f(b − h) hardly shrinks from h = 1e-6 to h = 1e-12."""
+    b = np.array(kinks)
+    scale = np.maximum(1.0, np.abs(b))
+    sides = [(f(b + h * scale), f(b - h * scale)) for h in (1e-6, 1e-12)]
+    far, near = (np.abs(right - left) for right, left in sides)
+    size = np.maximum(*np.abs(sides[1]))
+    with np.errstate(invalid="ignore"):  # inf − inf is no jump that can be told
+        found = (near > 0.5 * far) & (near > 1e-9 * size)
+    return tuple(float(x) for x in b[found])
 
 
 def _linear_pieces(f: Function, kinks: tuple[float, ...]) -> tuple[float, ...] | None:

@@ -135,8 +135,8 @@ class Activation:
             thread.
         breakpoints : sequence of float
             Where σ or a derivative of it jumps. Between them it should be smooth: a jump that is not named costs
-            accuracy, which the error bounds then show. If σ is continuous and a straight line between them (at most
-            8), its kernels are exact.
+            accuracy, which the error bounds then show. Where σ itself jumps, Σ exists and Θ does not. If σ is
+            continuous and a straight line between them (at most 8), its kernels are exact.
         derivative : callable, optional
             σ̇, in the same way. The engine does without it; ``method="quadrature"`` uses it.
         name : str, optional

@@ -52,7 +52,7 @@ class Ensemble:
     def __repr__(self) -> str:
         fields = ("outputs", "ntk", "measurements", "histories")
         measured = [name for name in fields if getattr(self, name) is not None and len(getattr(self, name))]
-        return f"Ensemble({len(self.seeds)} networks: {', '.join(measured)})"
+        return f"Ensemble({len(self.seeds)} networks: {', '.join(measured) or 'nothing measured'})"
 
 
 class _Look(NamedTuple):
