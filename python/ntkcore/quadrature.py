@@ -141,8 +141,8 @@ def long_dual(activation: Activation, q: float, a: float, b: float, h: float) ->
         return _exact_sum(weight * f(u) * f(v)), _exact_sum(weight * g(u) * g(v))
     values, slopes = [], []
     nodes, weights = _rule()
-    for start in range(0, len(z), 512):  # bounded memory
-        rows = slice(start, start + 512)
+    for start in range(0, len(z), 64):  # what stays in the cache
+        rows = slice(start, start + 64)
         mean = a * z[rows, np.newaxis]
         kinks = (marks * h - mean) / b  # where v is at a mark of σ
         fixed = np.broadcast_to(np.arange(-_REACH, _REACH + 1, 1.5), (len(mean), 13))

@@ -74,6 +74,12 @@ class SphereSpectrum:
     total: float
     decay_exponent: float | None
 
+    def __repr__(self) -> str:
+        return (
+            f"SphereSpectrum(dimension={self.dimension}, max_degree={self.degrees[-1]}, total={self.total:.6g}, "
+            f"captured={self.captured:.6g}, decay_exponent={self.decay_exponent})"
+        )
+
     @property
     def captured(self) -> float:
         """The share of K(x, x) = Σ_k m_k λ_k that the degrees up to K have."""
