@@ -8,7 +8,6 @@ all its digits, and some more: the roundings of σ at thousands of nodes average
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -69,22 +68,20 @@ def _values(
     tan(φ/2), or that of π − φ, is a multiple t of 2⁻²⁶: then 1 − t², 2t and 1 + t² are float64 numbers, and cos φ and
     sin φ their quotients.
     """
-    phi_hi, phi_lo, hi, lo = [], [], [], []
-    for angle in (0.5 * np.pi * (1.0 + np.cos(np.pi * places))).tolist():
-        sign = 1.0 if angle <= 0.5 * np.pi else -1.0
-        half = angle if sign > 0 else np.pi - angle
-        t = round(math.tan(0.5 * half) * _GRID) / _GRID if half > 1e-12 else 0.0
-        a, b, h = 1.0 - t * t, 2.0 * t, 1.0 + t * t
-        near = angle_of(DoubleDouble(b) / h, DoubleDouble(a) / h)
-        true = near if sign > 0 else PI - near
-        found = quadrature.long_dual(activation, q, sign * a, b, h)
-        phi_hi.append(true.hi)
-        phi_lo.append(true.lo)
-        hi.append([x.hi for x in found])
-        lo.append([x.lo for x in found])
+    angles = 0.5 * np.pi * (1.0 + np.cos(np.pi * places))
+    sign = np.where(angles <= 0.5 * np.pi, 1.0, -1.0)
+    half = np.where(sign > 0.0, angles, np.pi - angles)
+    t = np.where(half > 1e-12, np.round(np.tan(0.5 * half) * _GRID) / _GRID, 0.0)
+    a, b, h = 1.0 - t * t, 2.0 * t, 1.0 + t * t
+    near = angle_of(DoubleDouble(b, 0.0 * b) / h, DoubleDouble(a, 0.0 * a) / h)
+    far = PI - near
+    phi = DoubleDouble(np.where(sign > 0.0, near.hi, far.hi), np.where(sign > 0.0, near.lo, far.lo))
+    hi, lo = np.zeros((len(t), 2)), np.zeros((len(t), 2))
+    for i, (x, y, z) in enumerate(zip((sign * a).tolist(), b.tolist(), h.tolist(), strict=True)):
+        for column, number in enumerate(quadrature.long_dual(activation, q, x, y, z)):
+            hi[i, column], lo[i, column] = float(number.hi), float(number.lo)
         step()
-    values = DoubleDouble(np.nan_to_num(np.asarray(hi)), np.nan_to_num(np.asarray(lo)))  # no slope: 0
-    return DoubleDouble(np.asarray(phi_hi), np.asarray(phi_lo)), values
+    return phi, DoubleDouble(np.nan_to_num(hi), np.nan_to_num(lo))  # no slope: 0
 
 
 def _interpolate(phi: DoubleDouble, values: DoubleDouble) -> DoubleDouble:
