@@ -73,7 +73,9 @@ def _values(
     half = np.where(sign > 0.0, angles, np.pi - angles)
     t = np.where(half > 1e-12, np.round(np.tan(0.5 * half) * _GRID) / _GRID, 0.0)
     a, b, h = 1.0 - t * t, 2.0 * t, 1.0 + t * t
-    near = angle_of(DoubleDouble(b, 0.0 * b) / h, DoubleDouble(a, 0.0 * a) / h)
+    zero = np.zeros(len(t))
+    long_h = DoubleDouble(h, zero)
+    near = angle_of(DoubleDouble(b, zero) / long_h, DoubleDouble(a, zero) / long_h)
     far = PI - near
     phi = DoubleDouble(np.where(sign > 0.0, near.hi, far.hi), np.where(sign > 0.0, near.lo, far.lo))
     hi, lo = np.zeros((len(t), 2)), np.zeros((len(t), 2))
