@@ -144,7 +144,7 @@ def test_bad_arguments(arguments: Any, options: Any, error: type[Exception], mes
 
 def test_bad_training() -> None:
     model = nk.random_features(np.eye(3), count=4, rng=0)
-    with pytest.raises(ValueError, match=r"Y must be one-dimensional \(3,\)"):
+    with pytest.raises(ValueError, match=r"Y must have shape \(3,\) or \(3, k\)"):
         model.gradient_flow([1.0], 1.0)
     with pytest.raises(ValueError, match=r"parameters must have shape \(4,\) for these Y"):
         model.gradient_flow(np.ones(3), 1.0, parameters=np.ones((4, 2)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import ntkcore as nk
 import numpy as np
@@ -61,11 +62,54 @@ def test_kinked_table_against_rectangle_probabilities() -> None:
 
         for phi in (0.3, 1.4, 2.9):
             exact = inside(mp.cos(mp.mpf(phi)))
-            assert abs(float(table(np.array([phi]))[1][0] - exact)) < 3e-15
+            found = table(DoubleDouble(np.array([phi])))
+            assert abs(mp.mpf(float(found[1].hi[0])) + float(found[1].lo[0]) - exact) < 1e-16
             c0 = mp.cos(mp.mpf(phi))  # odd: 0 at ρ = 0; ∫∫ by parts
             rest = mp.quad(lambda x, top=c0: (top - x) * 2 * (density(x, 1) - density(x, -1)), [0, c0])
             value = q * (c0 * mp.erf(c / mp.sqrt(2)) ** 2 + rest)
-            assert abs(float(table(np.array([phi]))[0][0] - value)) < 3e-15
+            assert abs(mp.mpf(float(found[0].hi[0])) + float(found[0].lo[0]) - value) < 1e-16
+
+
+def test_tables_do_not_depend_on_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other nodes round otherwise: eigenvalues move by less than is stated, and this is below 1e-9 down to 1e-7."""
+    spectra = []
+    for nodes in (20, 26):
+
+        def rule(nodes: int = nodes) -> tuple[Any, Any]:
+            z, w = gauss_legendre(nodes)
+            return z.hi, w.hi
+
+        monkeypatch.setattr(nk.quadrature, "_rule", rule)
+        spectra.append(nk.sphere_spectrum(nk.Network(2, "elu", 1.0, 0.125), 3, 60, radius=3**0.5))
+    first, second = spectra
+    assert set(first.methods) == {"table"}
+    assert np.all(np.abs(first.eigenvalues - second.eigenvalues) <= first.errors)
+    large = first.eigenvalues > 1e-7 * first.eigenvalues[0]
+    assert np.all(first.errors[large] < 1e-9 * first.eigenvalues[large])
+
+
+def test_kinks_of_a_piecewise_linear_function_too() -> None:
+    found = nk.sphere_spectrum(nk.Network(2, "relu6", 1.0, 0.1), 3, 20, kernel="nngp")
+    large = found.eigenvalues > 1e-7 * found.eigenvalues[0]
+    assert np.all(found.errors[large] < 1e-9 * found.eigenvalues[large])
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_progress_of_a_spectrum(activation: str) -> None:
+    calls: list[tuple[int, int]] = []
+    nk.sphere_spectrum(nk.Network(3, activation), 3, 20, progress=lambda done, total: calls.append((done, total)))
+    assert calls == sorted(calls)
+    assert calls[-1][0] == calls[-1][1]
+    assert len(calls) > 20
+
+
+def test_a_spectrum_stops_between_two_steps() -> None:
+    def stop(done: int, total: int) -> None:
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        nk.sphere_spectrum(nk.Network(3, "gelu"), 3, 40, progress=stop)
 
 
 @pytest.mark.parametrize(("q", "k"), [(0.5, 1), (0.5, 7), (1.3, 21)])

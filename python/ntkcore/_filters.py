@@ -116,6 +116,7 @@ def _momentum(k: NDArray[np.float64], x: NDArray[np.float64], m: float) -> Filte
             sums = _geometric(k + 1, gap) + np.where(k > 0, m / y * _geometric(k, gap), 0.0)
             left[:, flipping] = _parity(k) * power * sums
             done[:, flipping] = 1 - left[:, flipping]
+    left[k[:, 0] == 0], done[k[:, 0] == 0] = 1.0, 0.0  # exactly
     return left, done
 
 

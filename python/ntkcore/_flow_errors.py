@@ -318,6 +318,8 @@ class ErrorsOverTime(FlowSetup):
             "leave-one-out": self.leave_one_out(grid, f0),
             "generalised cross-validation": self.gcv(grid, f0),
         }
+        if Y_test is None and (K_test is not None or X_test is not None):
+            raise ValueError("Y_test must be given with test points: the held-out error needs their targets")
         if Y_test is not None:
             curves["held-out data"] = self.risk(grid, Y_test, K_test, f0=f0, f0_test=f0_test, X_test=X_test)
         return errors_over_time(grid, curves)

@@ -33,7 +33,11 @@ class KernelSource:
     def __init__(self, K: ArrayLike | tuple[Network, ArrayLike]) -> None:
         self._network: Network | None = None
         self.own = False
-        if isinstance(K, tuple) and len(K) == 2 and hasattr(K[0], "ntk"):
+        if hasattr(K, "ntk") or hasattr(K, "empirical_ntk"):
+            raise TypeError(f"K must be a kernel matrix, or (net, X) with the samples, got {check.shown(K)} alone")
+        if isinstance(K, tuple | list) and len(K) == 2 and hasattr(K[0], "empirical_ntk"):
+            raise TypeError("K must be a kernel matrix or (net, X), got a finite network: pass mlp.empirical_ntk(X)")
+        if isinstance(K, tuple | list) and len(K) == 2 and hasattr(K[0], "ntk"):
             self._network, self.own = K[0], True
             self._samples = check.as_samples(K[1], "X")
             if len(self._samples) == 0:
@@ -101,7 +105,7 @@ class FlowSetup:
 
     def _rows(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """(N,) or (N, k) → (k, N)."""
-        rows = values.reshape(len(values), -1).T
+        rows = values.reshape(len(values), *(values.shape[1:] or (1,))).T  # of no points too
         return np.ascontiguousarray(rows, dtype=np.float64)
 
     def _start(self, f0: NDArray[Any]) -> NDArray[np.float64]:

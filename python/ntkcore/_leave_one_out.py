@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _ROWS = 512
 _WINDOWS = 10  # of nodes held at a time, for one output
 _NULL_SHARE = 1e-8  # of a point in the null space, from which on it counts as determined by the others
+_NO_SHARE = 1e-26  # which is rounding at all times
 
 
 def leave_one_out(
@@ -51,9 +52,14 @@ def leave_one_out(
     scaled = times[finite] * (n / max(1, n - 1))
     every = windows(scaled)
     together = max(1, _WINDOWS // len(start))
-    for first in range(0, len(every), together):
-        group = every[first : first + together]
-        left = _left_out(modes, np.concatenate([window.nodes for window in group]), start)  # r − h, (k, nodes, N)
+    # windows are in order of time; in late ones only the null space moves, if anything
+    early = sum(float(scaled[window.which[0]]) * modes.cutoff <= 1 for window in every)
+    groups = [every[i : min(i + together, early)] for i in range(0, early, together)]
+    groups += [every[i : i + together] for i in range(early, len(every), together)]
+    for group in groups:
+        late = float(scaled[group[0].which[0]]) * modes.cutoff > 1
+        nodes = np.concatenate([window.nodes for window in group])
+        left = _left_out(modes, nodes, start, _NULL_SHARE if late else _NO_SHARE)  # r − h, (k, nodes, N)
         for i, window in enumerate(group):
             count = len(window.nodes)
             part = left[:, i * count : (i + 1) * count]
@@ -65,17 +71,27 @@ def leave_one_out(
             )
 
 
-def _left_out(modes: Modes, nodes: NDArray[np.complex128], start: NDArray[np.float64]) -> NDArray[np.complex128]:
-    """[R r]_i / R_ii at each node ζ, (k, n_nodes, N)."""
+def _left_out(
+    modes: Modes, nodes: NDArray[np.complex128], start: NDArray[np.float64], no_share: float
+) -> NDArray[np.complex128]:
+    """[R r]_i / R_ii at each node ζ, (k, n_nodes, N).
+
+    Points of a share up to ``no_share`` in the null space have none: 1/ζ would make anything of its rounding.
+    """
     k, n = start.shape
     count = len(nodes)
     inverse = 1 / (modes.rates + nodes[:, None])  # (n_nodes, N)
     stacked = np.concatenate([inverse.real, inverse.imag])  # (2 n_nodes, N)
     numerator = (stacked * start[:, None]).reshape(-1, n)
     result = np.empty((k, count, n), complex)
+    null = int(np.searchsorted(modes.rates, 0.0, side="right"))
     for first in range(0, n, _ROWS):
         points = slice(first, first + _ROWS)
         rows = modes.vectors[points]
+        if null:
+            rows = rows.copy(order="F")
+            outside = np.einsum("ij,ij->i", rows[:, :null], rows[:, :null]) <= no_share
+            rows[outside, :null] = 0.0
         top = (numerator @ rows.T).reshape(k, 2, count, -1)
         bottom = (stacked @ np.square(rows).T).reshape(2, count, -1)
         result[:, :, points] = (top[:, 0] + 1j * top[:, 1]) / (bottom[0] + 1j * bottom[1])

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from . import _filters
+from . import _core, _filters
 from ._eigen import multiply
+from ._kernels import check_threads
 from .errors import NumericalError
 
 if TYPE_CHECKING:
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
 
 Filters: TypeAlias = "Callable[[NDArray[np.float64]], _filters.Filter]"
 _EPS = float(np.finfo(np.float64).eps)
-_ROWS = 64
-_CACHED = 1 << 20  # numbers that stay in the cache
+_ROWS = 32  # their memory is that of LAPACK's workspace
+_TILE = 256  # of a transposition
+_ONE_PASS = 8  # rows of a product that the engine multiplies with one pass over U
 _CHUNK = 1 << 23  # numbers in a block of dual coefficients
+_FEW, _TURN = 8.0, 64.0  # roundings of κ_x·u, and how much an eigenvector's own error may add
 
 
 class Spectrum(NamedTuple):
@@ -29,7 +32,7 @@ class Spectrum(NamedTuple):
     """λ, (N,); those of the null space are exactly 0."""
 
     vectors: NDArray[np.float64]
-    """U, (N, N), orthonormal columns, column-major."""
+    """U, (N, N), orthonormal columns, row-major."""
 
     cutoff: float
     """Eigenvalues up to this are rounding: they make the null space."""
@@ -41,6 +44,30 @@ class Spectrum(NamedTuple):
     def nullity(self) -> int:
         """How many eigenvalues are 0."""
         return int(np.searchsorted(self.values, 0.0, side="right"))
+
+    def at_points(self, cross: NDArray[Any], dual: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return κ_x U d for coefficients d (r, N) and a kernel ``cross`` (M, N), (M, r); see `null_part`."""
+        null = self.nullity
+        result = multiply(cross, self.vectors[:, null:] @ dual[:, null:].T)
+        return result + self.null_part(cross, dual[:, :null]) if null else result
+
+    def null_part(self, cross: NDArray[Any], dual: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what points see of the null space, (M, r), for coefficients (r, nullity) in it.
+
+        Nothing: |κ_x·u|² ≤ K(x, x) uᵀKu = 0. But an eigenvalue that counts as 0 need not be it, so only what rounding
+        of u and of the product explains is set to 0; times t it would be anything.
+        """
+        alpha = self.vectors[:, : self.nullity] @ dual.T  # (N, r)
+        seen = multiply(cross, alpha)
+        lengths = np.sqrt(np.einsum("ij,ij->i", cross, cross, dtype=np.float64))
+        seen[np.abs(seen) <= self._rounding * np.multiply.outer(lengths, np.linalg.norm(alpha, axis=0))] = 0.0
+        return seen
+
+    @property
+    def _rounding(self) -> float:
+        """|κ_x·u|/(|κ_x||u|) up to which it may be rounding: u is turned by eps λ_max/λ towards the others."""
+        positive = self.values[self.nullity :]
+        return _FEW * _EPS * (min(_TURN, float(np.sqrt(positive[-1] / positive[0]))) if positive.size else 1.0)
 
 
 def spectrum(gram: NDArray[Any], *, null_tolerance: float | None, overwrite: bool) -> Spectrum:
@@ -73,6 +100,7 @@ def spectrum(gram: NDArray[Any], *, null_tolerance: float | None, overwrite: boo
     dense = gram.T if own else np.array(gram, dtype=np.float64, order="F")
     values, vectors = eigh(dense, driver="evr", overwrite_a=True, check_finite=False)
     del dense
+    vectors = _row_major(vectors)
     _orthogonalise(vectors)
     values /= n
     if null_tolerance is None:
@@ -97,6 +125,7 @@ class Modes:
     """
 
     def __init__(self, spectrum: Spectrum, ridge: float) -> None:
+        self.spectrum = spectrum
         self.values = spectrum.values  # λ, increasing
         self.vectors = spectrum.vectors  # U
         self.cutoff = spectrum.cutoff
@@ -154,34 +183,54 @@ class Modes:
         k, n = start.shape
         count, m = len(points), 0 if cross is None else len(cross)
         train, test = np.empty((count if with_train else 0, k, n)), np.empty((count, k, m))
+        null = self.spectrum.nullity
         for rows in self.chunks(count, 2 * k):
             phi, _ = filters(points[rows])
             with np.errstate(over="ignore", invalid="ignore"):  # the caller looks
                 dual = phi[:, None] * start  # (T, k, N); λφ Uᵀ(y − f_0) is f on the samples, φ Uᵀ(y − f_0)/N is α
                 wanted = [dual * self.values] if with_train else []
                 if cross is not None:
+                    unseen = dual.reshape(-1, n)[:, :null] / n
+                    dual[..., :null] = 0.0
                     wanted.append(dual / n)
-                values = _in_points(np.stack(wanted).reshape(-1, n), self.vectors)
+                values = self._in_points(np.stack(wanted).reshape(-1, n))
                 values = values.reshape(len(wanted), *dual.shape)
                 if with_train:
                     train[rows] = values[0]
                 if cross is not None:
                     alpha = values[-1].reshape(-1, n)
-                    test[rows] = multiply(cross, alpha.T).T.reshape(test[rows].shape)
+                    moved = multiply(cross, alpha.T)
+                    if null:
+                        moved += self.spectrum.null_part(cross, unseen)
+                    test[rows] = moved.T.reshape(test[rows].shape)
         return train, test
 
+    def _in_points(self, coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return coefficients (r, N) @ Uᵀ.
 
-def _in_points(coefficients: NDArray[np.float64], U: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return coefficients (k, N) @ Uᵀ. For two rows the product would first copy U, and costs as much as two passes."""
-    if len(coefficients) != 2:
-        return np.asarray(coefficients @ U.T)
-    result = np.zeros_like(coefficients)
-    step = max(1, _CACHED // len(U))
-    for start in range(0, len(U), step):
-        modes = slice(start, start + step)
-        for row, values in zip(coefficients, result, strict=True):
-            values += row[modes] @ U[:, modes].T  # the second time from the cache
-    return result
+        For a few rows (train and test need two) a BLAS would copy U or read it once for each. To the engine they are
+        samples that go through a layer of weights U, √N/√N = 1 times, which it reads once.
+        """
+        n = len(self)
+        if not 2 <= len(coefficients) <= _ONE_PASS:
+            return np.asarray(coefficients @ self.vectors.T)
+        layer = _core.MLPEngine([self.vectors], [np.zeros(n)], [np.sqrt(n)], [0.0], [], check_threads(None))
+        return layer.forward(coefficients)
+
+
+def _row_major(U: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a column-major U (N, N) row-major, in its own memory."""
+    A = U.T
+    n = len(A)
+    for i in range(0, n, _TILE):
+        a = slice(i, i + _TILE)
+        A[a, a] = A[a, a].T.copy()
+        for j in range(i + _TILE, n, _TILE):
+            b = slice(j, j + _TILE)
+            upper = A[a, b].copy()
+            A[a, b] = A[b, a].T
+            A[b, a] = upper.T
+    return A
 
 
 def _orthogonalise(U: NDArray[np.float64]) -> None:

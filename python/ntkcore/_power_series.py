@@ -9,12 +9,14 @@ m ≤ j only.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from ._hermite import dual_series
+from ._progress import unreported
 from .activations import Activation
 
 if TYPE_CHECKING:
@@ -53,15 +55,20 @@ class _Taylor(NamedTuple):
 
 
 def power_series(
-    net: Network, kernel: str, variances: list[float], total: float, slope: float, count: int
+    net: Network,
+    kernel: str,
+    variances: list[float],
+    total: float,
+    slope: float,
+    count: int,
+    step: Callable[[], None] = unreported,
 ) -> PowerSeries:
-    """Return the series of Σ^L or Θ^L.
+    """Return the series of Σ^L or Θ^L, in `series_steps` steps.
 
     ``variances`` are Σ^ℓ(x, x); ``total`` is the kernel at ρ = 1; ``slope`` = σ_w² |x|²/n0 is that of Σ¹ in ρ.
     """
-    low, anywhere = _run(net, kernel, variances, slope, count, noisy=False)
-    noisy = any(a.family == "expanded" for a in net.activations)
-    high = _run(net, kernel, variances, slope, count, noisy=True)[0] if noisy else low
+    low, anywhere = _run(net, kernel, variances, slope, count, step, noisy=False)
+    high = _run(net, kernel, variances, slope, count, step, noisy=True)[0] if _is_noisy(net) else low
     quarter = count // 4
     last, before = float(low[-quarter:].sum()), float(low[-2 * quarter : -quarter].sum())
     falls_geometrically = last == 0.0 or last <= 1e-3 * before
@@ -69,8 +76,24 @@ def power_series(
     return PowerSeries(low, np.maximum(0.0, high - low), missing, anywhere)
 
 
+def series_steps(net: Network, count: int) -> int:
+    """Return how many steps the series takes at most: products of series."""
+    return (net.depth - 1) * (2 if _is_noisy(net) else 1) * 3 * (math.isqrt(count) + 1)
+
+
+def _is_noisy(net: Network) -> bool:
+    return any(a.family == "expanded" for a in net.activations)
+
+
 def _run(
-    net: Network, kernel: str, variances: list[float], slope: float, count: int, *, noisy: bool
+    net: Network,
+    kernel: str,
+    variances: list[float],
+    slope: float,
+    count: int,
+    step: Callable[[], None],
+    *,
+    noisy: bool,
 ) -> tuple[Floats, bool]:
     weights = [w * w for w in net.weight_std]
     sigma = np.zeros(count)
@@ -91,7 +114,7 @@ def _run(
             outer = taylor.series + taylor.noise if noisy else taylor.series
             # dF/dρ/q = Σ_m m B_m H^{m−1}/((1 − g) q), and (1 − g) q = rest
             slopes = np.append(outer[1:] * np.arange(1, count), 0.0)
-            dual, dot = _compose(outer, slopes, H)
+            dual, dot = _compose(outer, slopes, H, step)
             dot = dot / rest if rest > 0.0 else dot
         sigma = weights[layer] * dual
         if kernel == "ntk":
@@ -101,7 +124,7 @@ def _run(
     return (theta if kernel == "ntk" else sigma), anywhere
 
 
-def _compose(first: Floats, second: Floats, H: Floats) -> tuple[Floats, Floats]:
+def _compose(first: Floats, second: Floats, H: Floats, step: Callable[[], None]) -> tuple[Floats, Floats]:
     """Return Σ_m first_m H^m and Σ_m second_m H^m for H(0) = 0, by blocks of ⌈√J⌉ powers (Paterson & Stockmeyer)."""
     count = len(H)
     block = math.isqrt(count) + 1
@@ -109,6 +132,7 @@ def _compose(first: Floats, second: Floats, H: Floats) -> tuple[Floats, Floats]:
     powers[0, 0] = 1.0
     for m in range(1, block):
         powers[m] = _times(powers[m - 1], H)
+        step()
     giant = _times(powers[-1], H)
     results = []
     for outer in (first, second):
@@ -118,6 +142,7 @@ def _compose(first: Floats, second: Floats, H: Floats) -> tuple[Floats, Floats]:
         result = inner[-1]
         for row in inner[-2::-1]:
             result = _times(result, giant) + row
+            step()
         results.append(result)
     return results[0], results[1]
 

@@ -28,6 +28,28 @@ class _Line:
         sys.stderr.write("\n")
 
 
+class Steps:
+    """A count of steps whose number is known from above only: the last of them waits for `finish`."""
+
+    def __init__(self, report: Report | None, total: int) -> None:
+        self._report, self._total, self._done = report, total, 0
+
+    def __call__(self) -> None:
+        """One more step is done."""
+        self._done = min(self._done + 1, self._total - 1)
+        if self._report is not None:
+            self._report(self._done, self._total)
+
+    def finish(self) -> None:
+        """All is done."""
+        if self._report is not None:
+            self._report(self._total, self._total)
+
+
+def unreported() -> None:
+    """One more step is done, and nobody wants to know."""
+
+
 @contextmanager
 def reporting(progress: Progress, label: str, unit: str = "tile") -> Iterator[Report | None]:
     """Give a callable ``(done, total)``, or None if no progress is wanted."""

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ._double_double import PI, DoubleDouble, angle_of, gauss_legendre, sin_versine
 from ._power_series import PowerSeries
+from ._progress import unreported
 
 if TYPE_CHECKING:
     from .network import Network
@@ -44,7 +45,13 @@ def gegenbauer(dimension: int, max_degree: int, t: Floats) -> Floats:
 
 
 def by_quadrature(
-    kernel: Kernel, dimension: int, max_degree: int, rounding: float, *, graded: bool = False
+    kernel: Kernel,
+    dimension: int,
+    max_degree: int,
+    rounding: float,
+    *,
+    graded: bool = False,
+    step: Callable[[], None] = unreported,
 ) -> tuple[Floats, Floats]:
     """Return λ_0 … λ_K and estimates of their errors; ``rounding`` is the error of the kernel, absolute.
 
@@ -53,9 +60,9 @@ def by_quadrature(
     Twice, with panels that differ in number: the difference shows what the rule has left out.
     """
     panels = math.ceil(max_degree / 12.0 + math.sqrt(dimension) / 3.0) + 8
-    coarse, _ = _integrals(kernel, dimension, max_degree, math.ceil(0.75 * panels), graded)
+    coarse, _ = _integrals(kernel, dimension, max_degree, math.ceil(0.75 * panels), graded, step)
     for _ in range(4):
-        fine, size = _integrals(kernel, dimension, max_degree, panels, graded)
+        fine, size = _integrals(kernel, dimension, max_degree, panels, graded, step)
         gap = np.abs(fine - coarse)
         if gap.max() <= max(10.0 * rounding, 1e-28 * size) or bool(np.all(gap <= 5e-13 * np.abs(fine))):
             break
@@ -67,7 +74,9 @@ def by_quadrature(
     return fine, gap + own + rounding * spread + 2.0**-52 * np.abs(fine)
 
 
-def _integrals(kernel: Kernel, dimension: int, max_degree: int, panels: int, graded: bool) -> tuple[Floats, float]:
+def _integrals(
+    kernel: Kernel, dimension: int, max_degree: int, panels: int, graded: bool, step: Callable[[], None]
+) -> tuple[Floats, float]:
     """Return λ_0 … λ_K, rounded to float64 from 31 digits, and ∫ |h|."""
     x, w = gauss_legendre(_NODES)
     edges = np.arange(panels + 1) / panels
@@ -88,6 +97,7 @@ def _integrals(kernel: Kernel, dimension: int, max_degree: int, panels: int, gra
     for k in range(max_degree + 1):
         product = values * current
         eigenvalues[k] = math.fsum(np.concatenate([product.hi, product.lo]))
+        step()
         if k == 0:
             previous, current = current, t
         else:

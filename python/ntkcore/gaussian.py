@@ -108,7 +108,7 @@ class Gaussian:
         """
         count = check.integer(n, "n", minimum=0)
         generator = check.as_generator(rng)
-        outputs = self.mean.reshape(len(self.mean), -1).shape[1]
+        outputs = self.mean.shape[1] if self.mean.ndim == 2 else 1
         draws = zero_mean_samples(self.covariance, count * outputs, generator)  # (n k, M)
         draws = draws.reshape(count, outputs, len(self.mean)).transpose(0, 2, 1).reshape(count, *self.mean.shape)
         return np.asarray(self.mean + draws, dtype=self.mean.dtype)

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from . import _validation as check
-from ._eigen import multiply
 from ._flow_integrator import FlowProblem, integrate
 from ._flow_setup import KernelSource
 from ._loss_curvature import curvature
@@ -207,8 +206,8 @@ def gradient_flow(
         train = np.ascontiguousarray(f.reshape(*lead, *shape), dtype)
         if cross is None:
             return FlowPrediction(train, None)
-        alpha = (theta / (problem.drive * n)).reshape(-1, n) @ modes.vectors.T
-        moved = multiply(cross, alpha.T).reshape(len(cross), *theta.shape[:2])
+        dual = (theta / (problem.drive * n)).reshape(-1, n)
+        moved = modes.at_points(cross, dual).reshape(len(cross), *theta.shape[:2])
         test = begin + moved.transpose(1, 0, 2)
         return FlowPrediction(train, np.ascontiguousarray(test.reshape(*lead, len(cross), *shape[1:]), dtype))
 

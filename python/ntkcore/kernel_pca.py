@@ -268,7 +268,7 @@ class KernelPCA:
             Class of each sample: gives its colour and marker, and a legend.
         components : (int, int), optional
             Which two, counted from 1 as in the paper. Default: (2, 3) without centring, where the first component is
-            nearly constant, (1, 2) with it.
+            nearly constant, (1, 2) with it or if there are but two.
 
         Returns
         -------
@@ -287,7 +287,9 @@ class KernelPCA:
         from . import plotting
 
         self._require_fit("plot")
-        first, second = components if components is not None else ((1, 2) if self.center else (2, 3))
+        if components is None:
+            components = (1, 2) if self.center or self.n_components == 2 else (2, 3)
+        first, second = check.pair(components, "components")
         for index in (first, second):
             check.positive_int(
                 index, "components", maximum=self.n_components, limit=f"n_components = {self.n_components}"

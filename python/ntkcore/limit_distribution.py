@@ -131,7 +131,7 @@ class LimitDistribution:
             predicted = flow.predict(time, K_test=cross).test
             assert predicted is not None
             mean = predicted
-            A = (cross @ U) * (phi[0] / n) @ U.T  # (M, N)
+            A = flow._modes.spectrum.at_points(cross, np.diag(phi[0] / n)) @ U.T  # (M, N)
             both = A @ self.network.nngp(self._samples, Z)
             covariance = self.network.nngp(Z).astype(np.float64)
             covariance -= both + both.T

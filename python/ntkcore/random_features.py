@@ -58,6 +58,10 @@ class RandomFeatures:
     functions: Floats
     test_functions: Floats | None
 
+    def __repr__(self) -> str:
+        points = 0 if self.test_functions is None else len(self.test_functions)
+        return f"RandomFeatures(count={self.count}, samples={len(self.functions)}, test points={points})"
+
     @property
     def count(self) -> int:
         """P."""
@@ -192,7 +196,7 @@ def random_features(
     K_test, K_test_test : array_like, (M, N) and (M, M), optional
         With a matrix: covariance of other points with the samples, and among themselves.
     rng : None, int, SeedSequence or Generator
-        A larger ``count`` with the same seed gives the same first functions.
+        A larger ``count`` with the same seed gives the same first functions (to rounding).
 
     Returns
     -------
@@ -245,7 +249,8 @@ def random_features(
         raise ValueError("X must have at least one row, got none")
     values = _root(covariance) @ generator.standard_normal((P, len(covariance))).T
     return RandomFeatures(
-        np.ascontiguousarray(values[:n]), np.ascontiguousarray(values[n:]) if len(covariance) > n else None
+        np.ascontiguousarray(values[:n]),
+        None if Z is None and K_test is None else np.ascontiguousarray(values[n:]),
     )
 
 
@@ -264,23 +269,11 @@ def _root(covariance: Floats) -> Floats:
 
 
 def _targets(Y: npt.ArrayLike, n: int) -> Floats:
-    array = np.asarray(Y)
-    if array.ndim == 1:
-        return np.asarray(check.as_vector(Y, "Y", size=n), dtype=np.float64)
-    targets = check.as_samples(Y, "Y").astype(np.float64)
-    if len(targets) != n:
-        raise ValueError(f"Y must have shape ({n},) or ({n}, k), one row for each sample, got {targets.shape}")
-    return targets
+    return check.as_sample_values(Y, "Y", n).astype(np.float64)
 
 
 def _parameters(parameters: npt.ArrayLike, count: int) -> Floats:
-    array = np.asarray(parameters)
-    if array.ndim == 1:
-        return np.asarray(check.as_vector(parameters, "parameters", size=count), dtype=np.float64)
-    theta = check.as_samples(parameters, "parameters").astype(np.float64)
-    if len(theta) != count:
-        raise ValueError(f"parameters must have shape ({count},) or ({count}, k), got {theta.shape}")
-    return theta
+    return check.as_sample_values(parameters, "parameters", count, each="random function").astype(np.float64)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -18,8 +18,10 @@ import numpy.typing as npt
 from . import _degrees, _zonal
 from . import _validation as check
 from ._degrees import Degrees
-from ._power_series import power_series
-from ._tabulated import tabulated_kernel
+from ._kernels import check_progress
+from ._power_series import power_series, series_steps
+from ._progress import Progress, Report, Steps, reporting
+from ._tabulated import MOST, tabulated_kernel
 from .errors import ExpansionWarning
 from .network import Network
 
@@ -30,6 +32,8 @@ __all__ = ["SphereSpectrum", "circle_spectrum", "sphere_spectrum"]
 
 Kernel: TypeAlias = Literal["ntk", "nngp"]
 Floats: TypeAlias = npt.NDArray[np.float64]
+
+_TABULATED = ("expanded", "piecewise_linear", "rectified_monomial", "ab_relu", "step")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -69,6 +73,12 @@ class SphereSpectrum:
     present: Degrees
     total: float
     decay_exponent: float | None
+
+    def __repr__(self) -> str:
+        return (
+            f"SphereSpectrum(dimension={self.dimension}, max_degree={self.degrees[-1]}, total={self.total:.6g}, "
+            f"captured={self.captured:.6g}, decay_exponent={self.decay_exponent})"
+        )
 
     @property
     def captured(self) -> float:
@@ -157,7 +167,13 @@ class SphereSpectrum:
 
 
 def sphere_spectrum(
-    net: Network, dimension: int, max_degree: int, *, kernel: Kernel = "ntk", radius: float = 1.0
+    net: Network,
+    dimension: int,
+    max_degree: int,
+    *,
+    kernel: Kernel = "ntk",
+    radius: float = 1.0,
+    progress: Progress = False,
 ) -> SphereSpectrum:
     r"""Return the eigenvalues of Θ or Σ on the sphere |x| = r of R^d, for degrees 0 … K.
 
@@ -173,6 +189,8 @@ def sphere_spectrum(
         Θ^L or Σ^L.
     radius : float
         r > 0: 1 is the paper's sphere, √d that of standardised data.
+    progress : bool or callable, optional
+        True shows a progress bar; a callable gets ``(done, total)`` now and then. Ctrl-C stops between two steps.
 
     Returns
     -------
@@ -219,6 +237,7 @@ def sphere_spectrum(
     top = check.integer(max_degree, "max_degree", minimum=0, maximum=10**4)
     which = check.one_of(kernel, "kernel", get_args(Kernel))
     r = check.real(radius, "radius", minimum=0.0, strict=True)
+    shown = check_progress(progress)
     if which == "ntk":
         net._require_slopes("Θ")
     multiplicities = np.array([_multiplicity(features, k) for k in range(top + 1)])
@@ -229,7 +248,8 @@ def sphere_spectrum(
         variances, total = _diagonal(sharp, which, r, features)
         present = _degrees.of_network(net, which, variances)
         absent = np.array([k > present.of_parity(k) for k in range(top + 1)])
-        eigenvalues, errors, methods = _best(sharp, which, r, features, top, variances, total, absent)
+        with reporting(shown, "spectrum", "step") as report:
+            eigenvalues, errors, methods = _best(sharp, which, r, features, top, variances, total, absent, report)
     eigenvalues[absent], errors[absent] = 0.0, 0.0
     methods = ["zero" if gone else method for method, gone in zip(methods, absent, strict=True)]
     nu = _degrees.singularity(net, which)
@@ -247,7 +267,9 @@ def sphere_spectrum(
     )
 
 
-def circle_spectrum(net: Network, max_degree: int, *, kernel: Kernel = "ntk", radius: float = 1.0) -> SphereSpectrum:
+def circle_spectrum(
+    net: Network, max_degree: int, *, kernel: Kernel = "ntk", radius: float = 1.0, progress: Progress = False
+) -> SphereSpectrum:
     """Return the Fourier eigenvalues λ_k = (1/2π) ∫ K(γ) cos kγ dγ on the circle: `sphere_spectrum` of dimension 2.
 
     Parameters, result and errors are those of `sphere_spectrum`.
@@ -258,7 +280,7 @@ def circle_spectrum(net: Network, max_degree: int, *, kernel: Kernel = "ntk", ra
     >>> nk.circle_spectrum(nk.Network(1, bias_std=0.0), 2).eigenvalues  # ½ cos γ
     array([0.  , 0.25, 0.  ])
     """
-    return sphere_spectrum(net, 2, max_degree, kernel=kernel, radius=radius)
+    return sphere_spectrum(net, 2, max_degree, kernel=kernel, radius=radius, progress=progress)
 
 
 def _multiplicity(features: int, degree: int) -> float:
@@ -296,16 +318,37 @@ def _best(
     variances: list[float],
     total: float,
     absent: npt.NDArray[np.bool_],
+    report: Report | None,
 ) -> tuple[Floats, Floats, list[str]]:
     """Return the eigenvalues of smaller error, of the series and of the quadrature."""
     slope = net.weight_std[0] ** 2 * (r * r / features)
+    count = max(2 * top + 128, 1024)
+    step = Steps(report, 3 * (top + 1) + series_steps(net, count) + net.depth * (MOST + 1))
+    values, errors, methods = _better(net, which, r, features, top, variances, total, absent, slope, count, step)
+    step.finish()
+    return values, errors, methods
+
+
+def _better(
+    net: Network,
+    which: str,
+    r: float,
+    features: int,
+    top: int,
+    variances: list[float],
+    total: float,
+    absent: npt.NDArray[np.bool_],
+    slope: float,
+    count: int,
+    step: Steps,
+) -> tuple[Floats, Floats, list[str]]:
     if _zonal.has_long_kernel(net):
         kernel = _zonal.long_kernel(net, which, r, features)
         graded = any(a.family == "step" for a in net.activations[:-1])
-        second = _zonal.by_quadrature(kernel, features, top, 1e-30 * net.depth * total, graded=graded)
+        second = _zonal.by_quadrature(kernel, features, top, 1e-30 * net.depth * total, graded=graded, step=step)
         if bool(np.all((second[1] <= 1e-12 * second[0]) | absent)):
             return second[0], second[1], ["quadrature"] * (top + 1)
-    series = power_series(net, which, variances, total, slope, max(2 * top + 128, 1024))
+    series = power_series(net, which, variances, total, slope, count, step)
     first = _zonal.by_series(series, features, top, 2e-15 * (5 + net.depth))
     # what a quadrature of float64 values cannot improve on
     floor = 1e-15 * total / np.sqrt([_multiplicity(features, k) for k in range(top + 1)])
@@ -313,13 +356,13 @@ def _best(
         return first[0], first[1], ["series"] * (top + 1)
     name = "quadrature"
     if not _zonal.has_long_kernel(net):
-        if all(a.family in ("expanded", "rectified_monomial", "ab_relu", "step") for a in net.activations):
+        if all(a.family in _TABULATED for a in net.activations):
             name = "table"
-            kernel, left_out = tabulated_kernel(net, which, variances, slope)
-            rounding = 7e-17 if left_out < 3e-16 else left_out  # that of relus, where it is known
+            kernel, left_out = tabulated_kernel(net, which, variances, slope, step)
+            rounding = max(2e-17, 2.0 * left_out)
         else:
             name, kernel, rounding = "engine", _zonal.engine_kernel(net, which, r, features), 4e-16
-        second = _zonal.by_quadrature(kernel, features, top, rounding * net.depth * total)
+        second = _zonal.by_quadrature(kernel, features, top, rounding * net.depth * total, step=step)
     better = second[1] < first[1]
     values = np.maximum(np.where(better, second[0], first[0]), 0.0)
     return values, np.where(better, second[1], first[1]), [name if b else "series" for b in better]
