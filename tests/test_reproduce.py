@@ -18,7 +18,7 @@ from ntkcore import cli, plotting
 from ntkcore.paper import Claim, Descent, figure1, figure3, reproduce
 from ntkcore.paper.reproduce import EXPERIMENTS, disk_needed
 from ntkcore.paper.statistics import jackknife, standard_error
-from ntkcore.paper.workshop import Step, Workshop, seed_sequence
+from ntkcore.paper.workshop import Pieces, Step, Unfinished, Workshop, seed_sequence
 
 Capture = pytest.CaptureFixture[str]
 
@@ -135,7 +135,8 @@ def test_finished_pieces_are_used_again(tiny: tuple[Path, tuple[Claim, ...]], mo
 
 
 def small(folder: Path, **changes: Any) -> Any:
-    settings: dict[str, Any] = {"widths": (8, 16), "initializations": 2, "steps": 3, "n_samples": 5, "n_angles": 5}
+    settings: dict[str, Any] = {"widths": (8, 16), "initializations": 2, "kernels": 2, "steps": 3, "n_samples": 5}
+    settings["n_angles"] = 5
     return figure1(**{**settings, **changes}, folder=folder, threads=1)
 
 
@@ -148,6 +149,10 @@ def test_a_changed_setting_is_another_piece(tmp_path: Path) -> None:
         assert len(list(tmp_path.iterdir())) == (count := count + 4)
     small(tmp_path, widths=(8, 32))  # two old ones, two new ones
     assert len(list(tmp_path.iterdir())) == count + 2
+    more = small(tmp_path, kernels=13)  # the old ones, and blocks of further kernels
+    assert len(list(tmp_path.iterdir())) == count + 2 + 4
+    np.testing.assert_array_equal(more.initial[:, :2], first.initial)
+    assert more.initial.shape == (2, 13, 5)
     again = small(tmp_path)
     np.testing.assert_array_equal(again.trained, first.trained)
     np.testing.assert_array_equal(small(tmp_path / "elsewhere").trained, first.trained)
@@ -189,21 +194,31 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_numbers(
 def test_a_time_limit_reports_what_was_reached_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ntkcore.paper.training._SECONDS_BETWEEN_CHECKPOINTS", 0.0)
 
-    def run(folder: Path, limit: float | None) -> Descent:
-        settings: dict[str, Any] = {"n_samples": 12, "widths": (6, 12), "trials": 1, "steps": 40, "learning_rate": 5.0}
+    def run(folder: Path | Pieces, limit: float | None) -> Descent:
+        settings: dict[str, Any] = {"n_samples": 12, "widths": (6, 12), "trials": 1, "steps": 40}
+        settings |= {"learning_rate": 5.0, "batches": 2}
         result = figure3(**settings, folder=folder, threads=1, time_limit=limit).descent
         assert result is not None
         return result
 
     part = run(tmp_path, 0.0)
-    assert np.all(part.reached < 200)
+    assert part.steps.tolist() == [[1], [1]]
     assert part.claims() == ()
-    assert "Trained in part: n = 6: to t = 5; n = 12: to t = 5." in part.captions()[0]
+    assert "Trained in part: n = 6: 1 of 40 steps; n = 12: 1 of 40 steps." in part.captions()[0]
     assert len([path for path in tmp_path.iterdir() if path.suffix == ".checkpoint"]) == 2
     further = run(tmp_path, 0.0)
-    assert np.all(further.reached > part.reached)
+    assert further.steps.tolist() == [[2], [2]]
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    gathered = run(Pieces(tmp_path, closed=True), None)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    np.testing.assert_array_equal(gathered.g, further.g)
+    np.testing.assert_array_equal(gathered.h, further.h)
+    assert gathered.captions() == further.captions()
+    with pytest.raises(Unfinished):
+        run(Pieces(tmp_path / "nothing", closed=True), None)
+    assert not (tmp_path / "nothing").exists()
     end, whole = run(tmp_path, None), run(tmp_path / "whole", None)
-    assert np.all(end.reached == 200)
+    assert np.all(end.steps == 40)
     np.testing.assert_array_equal(end.h, whole.h)
     np.testing.assert_array_equal(end.g, whole.g)
     assert len([path for path in tmp_path.iterdir() if path.suffix == ".checkpoint"]) == 0

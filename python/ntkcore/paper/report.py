@@ -55,14 +55,16 @@ class Section:
     """Rows (quantity, value, whether the paper states it)."""
 
     claims: tuple[Claim, ...]
-    seconds: float
-    """How long it took; pieces found finished take none."""
+    seconds: float | None
+    """How long it took, with the earlier runs that left finished pieces; None if some of these do not say."""
 
     numbers: tuple[tuple[str, ...], ...] = ()
     """A further table; its first row is the head."""
 
 
-def write(sections: Sequence[Section], folder: Path, *, command: str, scale: str, seed: int) -> list[Path]:
+def write(
+    sections: Sequence[Section], folder: Path, *, command: str, scale: str, seed: int, threads: int | None = None
+) -> list[Path]:
     """Write figures (PNG and SVG), report.html and report.json; return their paths.
 
     Every file is written under a temporary name and renamed.
@@ -79,13 +81,14 @@ def write(sections: Sequence[Section], folder: Path, *, command: str, scale: str
             images.append(_image(picture, _png(figure), _png(dark)))
         blocks.append(_section(section, images))
     claims = [claim for section in sections for claim in section.claims]
-    facts = _facts(sections, command=command, scale=scale, seed=seed)
+    facts = _facts(sections, command=command, scale=scale, seed=seed, threads=threads)
     template = resources.files(__package__).joinpath("report.template.html").read_text(encoding="utf-8")
     page = (
         template.replace("{{verdict}}", _verdict(claims))
         .replace("{{claims}}", _claims_table(claims, figures=True))
         .replace("{{contents}}", " · ".join(f'<a href="#{s.name}">{html.escape(s.title)}</a>' for s in sections))
         .replace("{{sections}}", "\n".join(blocks))
+        .replace("{{times}}", _rows(_times(sections), head=True))
         .replace("{{facts}}", _rows(tuple((name, str(value)) for name, value in facts.items())))
     )
     data = {
@@ -97,7 +100,7 @@ def write(sections: Sequence[Section], folder: Path, *, command: str, scale: str
                 "name": section.name,
                 "title": section.title,
                 "text": section.text,
-                "seconds": round(section.seconds, 2),
+                "seconds": None if section.seconds is None else round(section.seconds, 2),
                 "figures": [f"{picture.stem}.png" for picture in section.pictures],
                 "captions": [picture.caption for picture in section.pictures],
                 "conditions": [
@@ -113,7 +116,7 @@ def write(sections: Sequence[Section], folder: Path, *, command: str, scale: str
     return written
 
 
-def _facts(sections: Sequence[Section], *, command: str, scale: str, seed: int) -> dict[str, Any]:
+def _facts(sections: Sequence[Section], *, command: str, scale: str, seed: int, threads: int | None) -> dict[str, Any]:
     build = build_info()
     return {
         "command": command,
@@ -124,9 +127,17 @@ def _facts(sections: Sequence[Section], *, command: str, scale: str, seed: int) 
         "scipy": metadata.version("scipy"),
         "matplotlib": metadata.version("matplotlib"),
         "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {build['simd']}, {build['threads']} threads",
-        "seconds": round(sum(section.seconds for section in sections), 1),
+        "machine": f"{platform.machine()}, {build['simd']}, {threads or build['threads']} threads",
+        "seconds": round(sum(section.seconds or 0.0 for section in sections), 1),
     }
+
+
+def _times(sections: Sequence[Section]) -> list[tuple[str, str]]:
+    rows = [
+        (s.title, "not recorded" if s.seconds is None else f"{s.seconds:.1f} s, earlier runs included")
+        for s in sections
+    ]
+    return [("experiment", "took"), *rows]
 
 
 def _png(figure: Figure) -> bytes:
