@@ -76,7 +76,11 @@ def part(folder: Path, prefix: str) -> list[str]:
             head, *rows = section["numbers"]
             lines += ["\n| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
             lines += ["| " + " | ".join(cells) + " |" for cells in rows]
-    lines += ["\n### Claims\n", "| | claim | measured | expected | accepted | |\n|---|---|---:|---|---|---|"]
+    lines += [
+        "\n### Claims\n",
+        report["levels"] + "\n",
+        "| | claim | measured | expected | accepted | |\n|---|---|---:|---|---|---|",
+    ]
     return [*lines, *map(row, report["claims"])]
 
 

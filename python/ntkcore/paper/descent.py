@@ -81,7 +81,7 @@ class Descent:
         """Set the statements of §6.3 on convergence beside our numbers, over the widths trained to the end.
 
         Each number of a network is followed over the widths as a power law, n^p. Theorem 2 gives p = −1/2 or less for
-        the deviations as n → ∞; at such widths their sign is what can be told. The levels are those of `statistics`.
+        the deviations as n → ∞; at such widths its sign is what can be told. The levels are those of `statistics`.
         """
         whole = self._whole()
         if len(whole) < 2:
@@ -108,7 +108,7 @@ class Descent:
             ("largest |‖g_t‖ − 0.5 e^(−λ₂t)|", "Figure 3c", gaps, -1),
             (f"time to ‖g_t‖ = {_LATE:g}", "Figure 3c", late, 1),
         ):
-            law = power_law(n, values)
+            law = power_law(n, values, central=True)
             least = significance(law.freedom) * law.error
             lower, upper = (least, float("inf")) if sign > 0 else (float("-inf"), -least)
             expected = "above 0" if sign > 0 else "below 0"

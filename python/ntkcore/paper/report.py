@@ -22,7 +22,13 @@ from .claims import Claim
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Picture", "Section", "write"]
+__all__ = ["LEVELS", "Picture", "Section", "write"]
+
+LEVELS = (
+    "Numbers with ± are of random networks, with their standard error. A number that should be some value, or at most "
+    "that, is accepted within 99.99 %: a true claim fails in one run of 10,000. An effect that should have a sign is "
+    "accepted beyond 99 %: chance alone passes in one run of 100. Other limits are tolerances, and said to be."
+)
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,7 @@ def write(
     template = resources.files(__package__).joinpath("report.template.html").read_text(encoding="utf-8")
     page = (
         template.replace("{{verdict}}", _verdict(claims))
+        .replace("{{levels}}", html.escape(LEVELS))
         .replace("{{claims}}", _claims_table(claims, figures=True))
         .replace("{{contents}}", " · ".join(f'<a href="#{s.name}">{html.escape(s.title)}</a>' for s in sections))
         .replace("{{sections}}", "\n".join(blocks))
@@ -94,6 +101,7 @@ def write(
     data = {
         **facts,
         "passed": all(claim.passed for claim in claims),
+        "levels": LEVELS,
         "claims": [claim.as_dict() for claim in claims],
         "sections": [
             {
@@ -171,7 +179,7 @@ def _section(section: Section, images: Sequence[str]) -> str:
     if section.claims:
         parts.append(_claims_table(section.claims))
     if section.conditions:
-        parts.append("<details><summary>Conditions, and what the paper leaves open</summary>")
+        parts.append("<details open><summary>Conditions, and what the paper leaves open</summary>")
         parts.append(_rows((("", "here", "in the paper"), *section.conditions), head=True) + "</details>")
     parts.append("</section>")
     return "\n".join(parts)
@@ -196,7 +204,8 @@ def _claims_table(claims: Sequence[Claim], *, figures: bool = False) -> str:
         cells = [claim.name, claim.number, claim.expected, claim.accepted]
         if figures:
             cells.insert(0, claim.figure)
-        body = "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
+        opening = ['<td class="name">' if cell is claim.name else "<td>" for cell in cells]
+        body = "".join(f"{tag}{html.escape(cell)}</td>" for tag, cell in zip(opening, cells, strict=True))
         lines.append(f'<tr class="{verdict}">{body}<td class="verdict">{verdict}</td></tr>')
     return '<div class="table"><table class="claims">' + "\n".join(lines) + "</table></div>"
 

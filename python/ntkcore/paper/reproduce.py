@@ -42,7 +42,7 @@ SCALES: dict[str, dict[str, dict[str, Any]]] = {
     "quick": {
         "figure1": {"widths": (100, 1000)},
         "figure2": {"widths": (50, 500)},
-        "figure3": {"widths": (100, 300, 1000), "trials": (12, 4, 2), "steps": 400, "learning_rate": 10.0},
+        "figure3": {"widths": (100, 300, 700), "trials": (8, 2, 2), "steps": 400, "learning_rate": 10.0},
         "theorem1": {},
         "theorem2": {},
         "frequencies": {},

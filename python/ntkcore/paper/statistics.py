@@ -68,16 +68,19 @@ class PowerLaw:
     """Degrees of freedom of the error."""
 
 
-def power_law(widths: npt.ArrayLike, groups: list[FloatArray]) -> PowerLaw:
+def power_law(widths: npt.ArrayLike, groups: list[FloatArray], *, central: bool = False) -> PowerLaw:
     """Fit ln(value) = a + p ln n to the samples of each width by least squares.
 
-    The error comes from the spread within each width, so that it does not depend on how straight the line is.
+    The error comes from the spread within each width, so that it does not depend on how straight the line is. With
+    ``central`` that is taken to be of order n^(−1/2), that of a central limit, and samples are weighed accordingly.
     """
-    x = np.repeat(np.log(np.asarray(widths, dtype=np.float64)), [len(group) for group in groups])
-    logs = [np.log(group) for group in groups]
-    y = np.concatenate(logs)
-    x = x - x.mean()
+    counts = [len(group) for group in groups]
+    n = np.repeat(np.asarray(widths, dtype=np.float64), counts)
+    weights = n / n.mean() if central else np.ones_like(n)
+    y = np.log(np.concatenate(groups))
+    x = np.log(n) - np.average(np.log(n), weights=weights)
+    inside = y - np.repeat([np.log(group).mean() for group in groups], counts)
     freedom = len(y) - len(groups)
-    within = sum(float(np.sum((log - log.mean()) ** 2)) for log in logs)
-    variance = within / freedom if freedom else np.inf
-    return PowerLaw(float(x @ y / (x @ x)), float(np.sqrt(variance / (x @ x))), freedom)
+    variance = float(weights @ inside**2) / freedom if freedom else np.inf  # of a sample of weight 1
+    size = float(weights @ x**2)
+    return PowerLaw(float((weights * x) @ y / size), float(np.sqrt(variance / size)), freedom)

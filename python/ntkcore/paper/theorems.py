@@ -116,7 +116,7 @@ def theorem1(
 def theorem2(
     *,
     widths: tuple[int, ...] = (50, 100, 200, 400, 800),
-    seeds: int = 10,
+    seeds: int = 5,
     steps: int = 100,
     rng: RngLike = 0,
     threads: int | None = None,
