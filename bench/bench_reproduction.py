@@ -1,7 +1,7 @@
 """Measure a step of the widest network of Figure 3 against the matrix products that it consists of.
 
-    python bench/bench_reproduction.py               # 3 steps of width 10,000 on 512 digits, a minute, 4 GB
-    python bench/bench_reproduction.py --steps 100   # as many as the target is for
+    python bench/bench_reproduction.py               # 3 steps of width 10,000 on 512 digits, a minute, 2 GB
+    python bench/bench_reproduction.py --steps 100   # as many as the target is for, a quarter of an hour
 
 Conditions:
 

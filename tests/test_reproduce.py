@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import io
 import json
 import re
@@ -123,6 +124,36 @@ def test_claims_that_hold_at_any_scale(tiny: tuple[Path, tuple[Claim, ...]]) -> 
     claims = tiny[1]
     assert len(claims) > 25
     assert [f"{claim.figure}: {claim.name} {claim.number}" for claim in claims if not claim.passed] == []
+
+
+def test_the_page_of_the_documentation(
+    tiny: tuple[Path, tuple[Claim, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, claims = tiny
+    path = Path(__file__).parents[1] / "tools" / "reproduction_page.py"
+    spec = importlib.util.spec_from_file_location("reproduction_page", path)
+    assert spec is not None
+    assert spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    monkeypatch.setattr(tool, "DOCS", tmp_path)
+    pages = []
+    for folders in ([out, out], [out]):
+        monkeypatch.setattr(sys, "argv", ["reproduction_page.py", *map(str, folders)])
+        tool.main()
+        pages.append((tmp_path / "reproduction.md").read_text(encoding="utf-8"))
+    for page, count in zip(pages, (2, 1), strict=True):
+        pictures = re.findall(r"\]\((figures/[a-z0-9_]+\.png)\)", page)
+        assert len(pictures) == count * len(FIGURES) == len(set(pictures))
+        assert all((tmp_path / picture).stat().st_size > 5000 for picture in pictures)
+        for claim in claims:
+            name = claim.name.replace("|", "\\|")
+            assert page.count(f"| {name} | {claim.number} | {claim.expected} | {claim.accepted} | pass |") == count
+        assert "## Known slips of the paper" in page
+    first, _, second = pages[0].rpartition("## Scale tiny")
+    (tmp_path / "reproduction.md").write_text(f"{first}## Scale paper{second}", encoding="utf-8")
+    tool.main()
+    assert (tmp_path / "reproduction.md").read_text(encoding="utf-8") == f"{first}## Scale paper{second}"
 
 
 def test_finished_pieces_are_used_again(tiny: tuple[Path, tuple[Claim, ...]], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,32 +31,22 @@ SLIPS = """
 """
 
 
-def number(value: float | None) -> str:
-    """Return a number of the table."""
-    return "" if value is None else f"{value:.4g}"
-
-
 def accepted(claim: dict[str, Any]) -> str:
     """Return the interval of a claim."""
     low, high = claim["interval"]
     if low is None:
-        return f"at most {number(high)}"
-    return f"at least {number(low)}" if high is None else f"{number(low)} … {number(high)}"
+        return f"at most {high:.3g}"
+    return f"at least {low:.3g}" if high is None else f"{low:.3g} … {high:.3g}"
 
 
 def row(claim: dict[str, Any]) -> str:
     """Return a line of the table of claims."""
-    error = claim.get("error")
-    measured = number(claim["measured"]) + (f" ± {error:.2g}" if error is not None else "")
+    value, error = claim["measured"], claim["error"]
+    measured = ("nan" if value is None else f"{value:.4g}") + ("" if error is None else f" ± {error:.2g}")
     cells = [claim["figure"], claim["name"], measured, claim["expected"], accepted(claim)]
     return (
         "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + f" | {'pass' if claim['passed'] else 'FAIL'} |"
     )
-
-
-def seconds(section: dict[str, Any]) -> str:
-    """Say how long an experiment took."""
-    return "" if section["seconds"] is None else f" Took {section['seconds']:.0f} s."
 
 
 def part(folder: Path, prefix: str) -> list[str]:
@@ -68,7 +58,7 @@ def part(folder: Path, prefix: str) -> list[str]:
         f"`{scale}`, ntkcore {report['ntkcore']}; {report['machine']}.\n",
     ]
     for section in report["sections"]:
-        lines += [f"\n### {section['title']}\n", section["text"] + seconds(section)]
+        lines += [f"\n### {section['title']}\n", section["text"]]
         for name, caption in zip(section["figures"], section["captions"], strict=True):
             shutil.copyfile(folder / name, DOCS / "figures" / (prefix + name))
             lines += [f"\n![{section['title']}](figures/{prefix}{name})\n", caption]
@@ -88,7 +78,7 @@ def kept(page: Path) -> list[str]:
     """Return the lines of the page from its second part on, up to the slips."""
     lines = page.read_text(encoding="utf-8").splitlines()
     start = next((i for i, line in enumerate(lines) if line == "## Scale paper"), None)
-    return [] if start is None else ["", *lines[start : lines.index("## Known slips of the paper")]]
+    return [] if start is None else ["", *lines[start : lines.index("## Known slips of the paper") - 1]]
 
 
 def main() -> None:

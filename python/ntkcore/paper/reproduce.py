@@ -58,7 +58,7 @@ SCALES: dict[str, dict[str, dict[str, Any]]] = {
             "n_angles": 25,
         },
         "figure2": {"widths": (30, 100), "initializations": 6, "networks": 16, "steps": 600, "n_angles": 25},
-        "figure3": {"widths": (50, 200), "trials": (8, 4), "steps": 120, "learning_rate": 10.0, "batches": 8},
+        "figure3": {"widths": (50, 300), "trials": (10, 3), "steps": 120, "learning_rate": 10.0, "batches": 8},
         "theorem1": {"widths": (20, 40, 80, 160), "seeds": 6},
         "theorem2": {"widths": (20, 40, 80, 160), "seeds": 6},
         "frequencies": {"width": 200},
