@@ -252,9 +252,11 @@ def descend(
                 h[w, index, at] = piece["h"][known]
     if not begun:
         raise Unfinished("figure3", None)
+    # Further trials that were not begun, when nothing is to be trained, are none.
+    found = (max(min(count, _SHOWN), int(np.sum(row > 0))) for count, row in zip(trials, done, strict=True))
     return Descent(
         widths=tuple(widths),
-        trials=tuple(trials),
+        trials=tuple(found),
         learning_rate=learning_rate,
         times=learning_rate * records.astype(np.float64),
         g=g,
