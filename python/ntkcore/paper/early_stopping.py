@@ -32,6 +32,7 @@ __all__ = ["EarlyStopping", "early_stopping"]
 _NOISE = 0.5
 _LEARNING_RATE = 6.0
 _RECORD_EVERY = 2
+_GRID = 100  # points that the error is measured on
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,9 +130,9 @@ class EarlyStopping:
 def early_stopping(
     *,
     width: int = 1000,
-    seeds: int = 6,
+    seeds: int = 5,
     n_samples: int = 40,
-    steps: int = 1000,
+    steps: int = 800,
     rng: RngLike = 0,
     threads: int | None = None,
     folder: str | os.PathLike[str] | None = None,
@@ -165,7 +166,7 @@ def early_stopping(
     root = seed_sequence(rng)
     draw = np.random.default_rng(child(root, 8))
     gamma = draw.uniform(-np.pi, np.pi, n_samples)
-    grid = np.linspace(-np.pi, np.pi, 200, endpoint=False)
+    grid = np.linspace(-np.pi, np.pi, _GRID, endpoint=False)
 
     def circle(angle: FloatArray) -> FloatArray:
         return np.column_stack([np.cos(angle), np.sin(angle)])
@@ -200,6 +201,7 @@ def early_stopping(
                 "steps": steps,
                 "learning_rate": _LEARNING_RATE,
                 "noise": _NOISE,
+                "grid": _GRID,
             }
             pieces.append(
                 workshop.piece(f"early-stopping-{index}", settings, functools.partial(errors_of, index), cost=cost)

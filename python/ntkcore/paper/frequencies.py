@@ -156,7 +156,7 @@ class Frequencies:
 def frequencies(
     *,
     width: int = 500,
-    networks: int = 10,
+    networks: int = 8,
     n_samples: int = 32,
     max_degree: int = 4,
     steps: int = 600,

@@ -40,9 +40,9 @@ SCALES: dict[str, dict[str, dict[str, Any]]] = {
         "early_stopping": {"width": 4000},
     },
     "quick": {
-        "figure1": {"widths": (100, 1000)},
+        "figure1": {"widths": (100, 800)},
         "figure2": {"widths": (50, 500)},
-        "figure3": {"widths": (100, 300, 700), "trials": (8, 2, 2), "steps": 400, "learning_rate": 10.0},
+        "figure3": {"widths": (100, 300, 600), "trials": (8, 2, 2), "steps": 400, "learning_rate": 10.0},
         "theorem1": {},
         "theorem2": {},
         "frequencies": {},
