@@ -139,7 +139,7 @@ class Descent:
         figure, axes = plotting.new_axes(5.6, 3.9, xlabel="t", ylabel=r"$\|h_t\|_{p^{in}}$")
         self._draw(axes, self.h)
         axes.axhline(0.0, color="black", linewidth=2.0, label=r"$n = \infty$ (limit)", zorder=4)
-        axes.set_ylim(-0.004, max(0.14, 1.05 * float(np.nanmax(self.h))))
+        axes.set_ylim(-0.004, max(0.14, 1.05 * float(np.nanmax(self.h[:, :_SHOWN]))))  # at least the paper's range
         plotting.legend_beside(axes)
         return figure
 

@@ -145,7 +145,8 @@ class Frequencies:
                 self.times, self.components[:, i].T, color=colour, linewidth=0.9, alpha=0.75, label=[label, *rest]
             )
             limit = (1 - self.learning_rate * value) ** (self.times / self.learning_rate)
-            axes.plot(self.times, limit, color=colour, linewidth=1.6, linestyle="--", label=f"$k = {k}$, limit")
+            name = r"$n = \infty$ (limit)" if i == len(self.degrees) - 1 else None
+            axes.plot(self.times, limit, color="black", linewidth=1.4, linestyle="--", label=name, zorder=4)
         axes.set_xscale("log")
         axes.set_xlim(float(self.times[1]), float(self.times[-1]))
         axes.set_ylim(-0.05, 1.05)
