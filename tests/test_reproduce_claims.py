@@ -187,21 +187,22 @@ class Terminal(io.StringIO):
 
 
 def test_the_time_left() -> None:
-    count = _Countdown("figure3 (1 of 1)", Terminal(True))
+    screen, log = Terminal(True), Terminal(False)
+    count = _Countdown("figure3 (1 of 1)", screen)
     count.start = now = 1000.0
     count.tell(now, 0.0)
     count.tell(now + 0.5, 0.5)  # found finished
     for i in range(1, 201):
         count.tell(now + 0.5 + i, 0.5 + i / 36_000)
-    text = count.stream.getvalue()  # type: ignore[attr-defined]
+    text = screen.getvalue()
     assert text.split("\r")[-1].rstrip() == "figure3 (1 of 1):  51 %, about 4 h 57 min left"
     count.tell(now + 300, 1.0)
-    assert count.stream.getvalue().endswith("\r")  # type: ignore[attr-defined]
-    plain = _Countdown("figure1 (1 of 2)", Terminal(False))
+    assert screen.getvalue().endswith("\r")
+    plain = _Countdown("figure1 (1 of 2)", log)
     plain.start = plain.shown = now
     for i in range(130):
         plain.tell(now + i, i / 260)
-    lines = plain.stream.getvalue().splitlines()  # type: ignore[attr-defined]
+    lines = log.getvalue().splitlines()
     assert lines == ["figure1 (1 of 2):  23 %, about 3 min left", "figure1 (1 of 2):  46 %, about 2 min left"]
 
 
