@@ -118,7 +118,7 @@ def test_pyplot_is_not_involved(tmp_path: Path) -> None:
     code = (
         "import sys, matplotlib; before = matplotlib.rcParams.copy()\n"
         "from ntkcore.paper import figure3; from ntkcore import plotting\n"
-        f"plotting.save(figure3(n_samples=20).plot(), {str(tmp_path / 'f.pdf')!r})\n"
+        f"plotting.save(figure3(n_samples=20, batches=2).plot(), {str(tmp_path / 'f.pdf')!r})\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
         "assert all(matplotlib.rcParams[k] == before[k] for k in before if k != 'backend')"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import io
 import json
 import re
@@ -18,7 +19,7 @@ from ntkcore import cli, plotting
 from ntkcore.paper import Claim, Descent, figure1, figure3, reproduce
 from ntkcore.paper.reproduce import EXPERIMENTS, disk_needed
 from ntkcore.paper.statistics import jackknife, standard_error
-from ntkcore.paper.workshop import Step, Workshop, seed_sequence
+from ntkcore.paper.workshop import Pieces, Step, Unfinished, Workshop, seed_sequence
 
 Capture = pytest.CaptureFixture[str]
 
@@ -125,6 +126,36 @@ def test_claims_that_hold_at_any_scale(tiny: tuple[Path, tuple[Claim, ...]]) -> 
     assert [f"{claim.figure}: {claim.name} {claim.number}" for claim in claims if not claim.passed] == []
 
 
+def test_the_page_of_the_documentation(
+    tiny: tuple[Path, tuple[Claim, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, claims = tiny
+    path = Path(__file__).parents[1] / "tools" / "reproduction_page.py"
+    spec = importlib.util.spec_from_file_location("reproduction_page", path)
+    assert spec is not None
+    assert spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    monkeypatch.setattr(tool, "DOCS", tmp_path)
+    pages = []
+    for folders in ([out, out], [out]):
+        monkeypatch.setattr(sys, "argv", ["reproduction_page.py", *map(str, folders)])
+        tool.main()
+        pages.append((tmp_path / "reproduction.md").read_text(encoding="utf-8"))
+    for page, count in zip(pages, (2, 1), strict=True):
+        pictures = re.findall(r"\]\((figures/[a-z0-9_]+\.png)\)", page)
+        assert len(pictures) == count * len(FIGURES) == len(set(pictures))
+        assert all((tmp_path / picture).stat().st_size > 5000 for picture in pictures)
+        for claim in claims:
+            name = claim.name.replace("|", "\\|")
+            assert page.count(f"| {name} | {claim.number} | {claim.expected} | {claim.accepted} | pass |") == count
+        assert "## Known slips of the paper" in page
+    first, _, second = pages[0].rpartition("## Scale tiny")
+    (tmp_path / "reproduction.md").write_text(f"{first}## Scale paper{second}", encoding="utf-8")
+    tool.main()
+    assert (tmp_path / "reproduction.md").read_text(encoding="utf-8") == f"{first}## Scale paper{second}"
+
+
 def test_finished_pieces_are_used_again(tiny: tuple[Path, tuple[Claim, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
     out, claims = tiny
     before = {path.name: path.stat().st_mtime_ns for path in (out / "pieces").iterdir()}
@@ -135,7 +166,8 @@ def test_finished_pieces_are_used_again(tiny: tuple[Path, tuple[Claim, ...]], mo
 
 
 def small(folder: Path, **changes: Any) -> Any:
-    settings: dict[str, Any] = {"widths": (8, 16), "initializations": 2, "steps": 3, "n_samples": 5, "n_angles": 5}
+    settings: dict[str, Any] = {"widths": (8, 16), "initializations": 2, "kernels": 2, "steps": 3, "n_samples": 5}
+    settings["n_angles"] = 5
     return figure1(**{**settings, **changes}, folder=folder, threads=1)
 
 
@@ -148,6 +180,10 @@ def test_a_changed_setting_is_another_piece(tmp_path: Path) -> None:
         assert len(list(tmp_path.iterdir())) == (count := count + 4)
     small(tmp_path, widths=(8, 32))  # two old ones, two new ones
     assert len(list(tmp_path.iterdir())) == count + 2
+    more = small(tmp_path, kernels=13)  # the old ones, and blocks of further kernels
+    assert len(list(tmp_path.iterdir())) == count + 2 + 4
+    np.testing.assert_array_equal(more.initial[:, :2], first.initial)
+    assert more.initial.shape == (2, 13, 5)
     again = small(tmp_path)
     np.testing.assert_array_equal(again.trained, first.trained)
     np.testing.assert_array_equal(small(tmp_path / "elsewhere").trained, first.trained)
@@ -189,21 +225,31 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_numbers(
 def test_a_time_limit_reports_what_was_reached_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ntkcore.paper.training._SECONDS_BETWEEN_CHECKPOINTS", 0.0)
 
-    def run(folder: Path, limit: float | None) -> Descent:
-        settings: dict[str, Any] = {"n_samples": 12, "widths": (6, 12), "trials": 1, "steps": 40, "learning_rate": 5.0}
+    def run(folder: Path | Pieces, limit: float | None) -> Descent:
+        settings: dict[str, Any] = {"n_samples": 12, "widths": (6, 12), "trials": 1, "steps": 40}
+        settings |= {"learning_rate": 5.0, "batches": 2}
         result = figure3(**settings, folder=folder, threads=1, time_limit=limit).descent
         assert result is not None
         return result
 
     part = run(tmp_path, 0.0)
-    assert np.all(part.reached < 200)
+    assert part.steps.tolist() == [[1], [1]]
     assert part.claims() == ()
-    assert "Trained in part: n = 6: to t = 5; n = 12: to t = 5." in part.captions()[0]
+    assert "Trained in part: n = 6: 1 of 40 steps; n = 12: 1 of 40 steps." in part.captions()[0]
     assert len([path for path in tmp_path.iterdir() if path.suffix == ".checkpoint"]) == 2
     further = run(tmp_path, 0.0)
-    assert np.all(further.reached > part.reached)
+    assert further.steps.tolist() == [[2], [2]]
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    gathered = run(Pieces(tmp_path, closed=True), None)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    np.testing.assert_array_equal(gathered.g, further.g)
+    np.testing.assert_array_equal(gathered.h, further.h)
+    assert gathered.captions() == further.captions()
+    with pytest.raises(Unfinished):
+        run(Pieces(tmp_path / "nothing", closed=True), None)
+    assert not (tmp_path / "nothing").exists()
     end, whole = run(tmp_path, None), run(tmp_path / "whole", None)
-    assert np.all(end.reached == 200)
+    assert np.all(end.steps == 40)
     np.testing.assert_array_equal(end.h, whole.h)
     np.testing.assert_array_equal(end.g, whole.g)
     assert len([path for path in tmp_path.iterdir() if path.suffix == ".checkpoint"]) == 0

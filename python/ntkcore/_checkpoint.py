@@ -137,6 +137,13 @@ class Checkpoint:
                 )
 
 
+def recorded(path: Path) -> tuple[npt.NDArray[np.int64], FloatArray, int]:
+    """Return the steps and outputs of the records in a checkpoint, and the step that it reached; no parameters."""
+    with reading_npz(path, "checkpoint", _WHAT) as arrays:
+        reached = int(json.loads(str(arrays["training"]))["state"]["step"])
+        return arrays["record_steps"], arrays["record_outputs"], reached
+
+
 def fingerprint(array: FloatArray | None) -> str | None:
     """Return a text that differs for different numbers."""
     if array is None:

@@ -88,24 +88,31 @@ class ConvergenceStudy:
         ImportError
             If matplotlib is not installed.
         """
-        from matplotlib.ticker import NullFormatter, ScalarFormatter
+        from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, ScalarFormatter
 
         from . import plotting
 
-        figure, axes = plotting.new_axes(5.2, 3.8, xlabel="width n", ylabel=f"relative deviation of {self.what}")
+        figure, axes = plotting.new_axes(6.4, 3.8, xlabel="width n", ylabel=f"relative deviation of {self.what}")
         n = self.widths.astype(np.float64)
-        for i in range(self.deviations.shape[1]):
-            axes.plot(n, self.deviations[:, i], "o", color=plotting.COLOURS[4], markersize=3, alpha=0.5, linewidth=0)
-        axes.plot(n, np.exp(np.log(self.deviations).mean(axis=1)), "D", color=plotting.COLOURS[0], markersize=5)
+        count = self.deviations.shape[1]
+        dots = np.repeat(n, count), self.deviations.ravel()
+        axes.plot(*dots, "o", color=plotting.COLOURS[4], markersize=3, alpha=0.5, linewidth=0, label="one network")
+        mean = np.exp(np.log(self.deviations).mean(axis=1))
+        axes.plot(n, mean, "D", color=plotting.COLOURS[0], markersize=5, label=f"geometric mean of {count}")
         low, high = self.slope_interval
-        label = f"slope {self.slope:.2f}, 95 % in [{low:.2f}, {high:.2f}]".replace("-", "−")
+        label = f"slope {self.slope:.2f}\n(95 %: {low:.2f} to {high:.2f})".replace("-", "−")
         axes.plot(n, np.exp(self.intercept) * n**self.slope, color=plotting.COLOURS[0], linewidth=1.2, label=label)
+        half = mean[0] * (n / n[0]) ** -0.5
+        axes.plot(n, half, color="black", linewidth=1.2, linestyle=(0, (1.5, 1.5)), label=r"slope −1/2")
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xticks(n)
         axes.xaxis.set_major_formatter(ScalarFormatter())
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.legend(frameon=False, fontsize=9.5)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        plotting.legend_beside(axes)
         return figure
 
 

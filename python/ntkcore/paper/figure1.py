@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["Figure1", "figure1"]
+
+_BLOCK = 10  # networks of one piece that are not trained
+_KERNEL_STEPS = 20  # a network's draw and kernel take about as long as so many steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,10 +53,10 @@ class Figure1:
     """γ, shape (G,), from −π to π."""
 
     initial: FloatArray
-    """Θ(x₀, x(γ)) at t = 0, shape (W, I, G)."""
+    """Θ(x₀, x(γ)) at t = 0 of K ≥ I networks of each width, those that are trained first; shape (W, K, G)."""
 
     trained: FloatArray
-    """The same at t = steps."""
+    """The same at t = steps, shape (W, I, G)."""
 
     losses: FloatArray
     """Cost before and after, shape (W, I, 2)."""
@@ -64,66 +67,71 @@ class Figure1:
     @property
     def inflation(self) -> FloatArray:
         """By how much the kernel's mean over γ grows in training, relatively; shape (W, I)."""
-        growth: FloatArray = self.trained.mean(axis=2) / self.initial.mean(axis=2) - 1
+        before = self.initial[:, : self.trained.shape[1]]
+        growth: FloatArray = self.trained.mean(axis=2) / before.mean(axis=2) - 1
         return growth
 
     def claims(self) -> tuple[Claim, ...]:
-        """Set the statements of §6.1 beside our numbers; intervals are Student's, 99.99 %."""
+        """Set the statements of §6.1 beside our numbers; the levels are those of `statistics`.
+
+        The kernel at t = 0 is that of more networks than are trained: ten do not tell n^(−1/2) from n⁰.
+        """
         narrow, wide = self.widths[0], self.widths[-1]
-        factor = statistics.interval_factor(self.initial.shape[1])
+        count, trained = self.initial.shape[1], self.trained.shape[1]
+        slack = statistics.agreement(count - 1)
         slope, slope_error = statistics.jackknife(self._spread_exponent, self.initial[0], self.initial[-1])
-        level = self.limit.mean()
-        means = self.initial.mean(axis=2) / level - 1  # (W, I)
+        means = self.initial.mean(axis=2) / self.limit.mean() - 1  # (W, K)
         error = statistics.standard_error(means)
-        difference = means[0].mean() - means[-1].mean()
+        difference = float(means[0].mean() - means[-1].mean())
         both = float(np.hypot(error[0], error[-1]))
         growth = self.inflation
-        growth_error = statistics.standard_error(growth)
+        growth_error = float(statistics.standard_error(growth)[0])
+        least = statistics.significance(trained - 1) * growth_error
         ratio, ratio_error = statistics.jackknife(lambda a, b: b.mean() / a.mean(), growth[0], growth[-1])
+        most = 1.0 - statistics.significance(trained - 1) * ratio_error
+
+        def claim(name: str, value: float, expected: str, lower: float, upper: float, error: float) -> Claim:
+            return Claim(name, "Figure 1", value, expected, lower, upper, error)
+
         return (
-            Claim(
-                f"spread of Θ(0) over initializations ∝ n^p, from n = {narrow} to {wide}: p",
-                "Figure 1",
+            claim(
+                f"spread of Θ(0) over {count} initializations ∝ n^p, from n = {narrow} to {wide}: p",
                 slope,
                 "−1/2",
-                -0.5 - factor * slope_error,
-                -0.5 + factor * slope_error,
+                -0.5 - slack * slope_error,
+                -0.5 + slack * slope_error,
                 slope_error,
             ),
-            Claim(
+            claim(
                 f"mean of Θ(0) at n = {narrow} less that at n = {wide}, relative to Θ_∞",
-                "Figure 1",
-                float(difference),
+                difference,
                 "0",
-                -factor * both,
-                factor * both,
+                -slack * both,
+                slack * both,
                 both,
             ),
-            Claim(
+            claim(
                 f"mean of Θ(0) at n = {wide} less Θ_∞, relative to it",
-                "Figure 1",
                 float(means[-1].mean()),
                 "0",
-                -factor * float(error[-1]),
-                factor * float(error[-1]),
+                -slack * float(error[-1]),
+                slack * float(error[-1]),
                 float(error[-1]),
             ),
-            Claim(
+            claim(
                 f"inflation of Θ in {self.steps} steps, n = {narrow}",
-                "Figure 1",
                 float(growth[0].mean()),
                 "above 0",
-                0.0,
+                least,
                 float("inf"),
-                float(growth_error[0]),
+                growth_error,
             ),
-            Claim(
+            claim(
                 f"inflation at n = {wide}, over that at n = {narrow}",
-                "Figure 1",
                 ratio,
                 "below 1",
-                float("-inf"),
-                1.0,
+                -most,
+                most,
                 ratio_error,
             ),
         )
@@ -138,7 +146,12 @@ class Figure1:
         return (
             ("network", f"ReLU, L = {L}, n_L = 1, β = 0.1", "as in the paper"),
             ("widths n", ", ".join(map(str, self.widths)), "paper: 500 and 10,000"),
-            ("initializations", str(self.initial.shape[1]), "paper: 10"),
+            ("initializations", str(self.trained.shape[1]), "paper: 10"),
+            (
+                "initializations for the claims on Θ(0)",
+                f"{self.initial.shape[1]}, of which {self.trained.shape[1]} are trained and drawn",
+                "paper: none beyond the figure",
+            ),
             ("training", f"{self.steps} steps of full-batch gradient descent, learning rate 1", "as in the paper"),
             ("target", "f*(x) = x₁x₂ at N(0, 1) inputs, least squares", "as in the paper"),
             ("training inputs", str(self.n_samples), "not stated; our choice"),
@@ -160,10 +173,10 @@ class Figure1:
         figure, axes = plotting.new_axes(
             6.4, 4.4, xlabel=r"$\gamma$", ylabel=rf"$\Theta^{{({self.network.depth})}}(x_0, x(\gamma))$"
         )
-        narrow, wide = plotting.COLOURS[1], plotting.COLOURS[2]
+        narrow, wide, drawn = plotting.COLOURS[1], plotting.COLOURS[2], self.trained.shape[1]
         for colour, width, before, after in (
-            (narrow, self.widths[0], self.initial[0], self.trained[0]),
-            (wide, self.widths[-1], self.initial[-1], self.trained[-1]),
+            (narrow, self.widths[0], self.initial[0, :drawn], self.trained[0]),
+            (wide, self.widths[-1], self.initial[-1, :drawn], self.trained[-1]),
         ):
             for curves, line, t in ((before, "-", 0), (after, (0, (4, 2)), self.steps)):
                 for i, curve in enumerate(curves):
@@ -172,7 +185,11 @@ class Figure1:
         axes.plot(self.angles, self.limit, color="black", linewidth=2.0, label=r"$n = \infty$ (limit)", zorder=4)
         axes.set_xlim(-np.pi, np.pi)
         bottom, top = axes.get_ylim()
-        axes.set_ylim(min(0.05, bottom), max(0.40, top))  # at least the paper's range
+        axes.set_xticks(range(-3, 4))
+        bottom, top = min(0.04, bottom), max(0.41, top)  # at least the paper's range
+        axes.set_ylim(bottom, top)
+        if top < 0.5:
+            axes.set_yticks(np.arange(0.05, top, 0.05))  # the paper's
         plotting.legend_beside(axes)
         return figure
 
@@ -181,6 +198,7 @@ def figure1(
     *,
     widths: tuple[int, int] = (100, 1000),
     initializations: int = 10,
+    kernels: int = 100,
     steps: int = 200,
     n_samples: int = 30,
     n_angles: int = 101,
@@ -196,7 +214,9 @@ def figure1(
     widths : (int, int)
         Narrow and wide; the paper's are (500, 10000).
     initializations : int
-        Networks of each width.
+        Networks of each width, I.
+    kernels : int
+        Networks of each width whose kernel at t = 0 counts for the claims, K; the first I are the trained ones.
     steps : int
         Steps of gradient descent with learning rate 1.
     n_samples : int
@@ -220,9 +240,9 @@ def figure1(
     Examples
     --------
     >>> from ntkcore.paper import figure1
-    >>> result = figure1(widths=(20, 40), initializations=3, steps=5, n_angles=9)
-    >>> result.initial.shape
-    (2, 3, 9)
+    >>> result = figure1(widths=(20, 40), initializations=3, kernels=5, steps=5, n_angles=9)
+    >>> result.initial.shape, result.trained.shape
+    ((2, 5, 9), (2, 3, 9))
     >>> result.limit[4].round(4)  # Θ_∞(x₀, x₀)
     np.float64(0.2825)
     """
@@ -241,34 +261,46 @@ def figure1(
         after = mlp.empirical_ntk(start, circle)[0]
         return {"initial": before, "trained": after, "losses": history.losses[[0, -1]]}
 
+    def kernels_of(width: int, indices: range, step: Step) -> dict[str, FloatArray]:
+        found = []
+        for index in indices:
+            mlp = network.init(2, width, rng=child(root, 1, width, index), threads=threads)
+            found.append(mlp.empirical_ntk(start, circle)[0])
+            step.report(len(found), len(indices))
+        return {"initial": np.array(found)}
+
+    setting = {"seed": [str(root.entropy), *root.spawn_key], "network": repr(network), "n_angles": n_angles}
+    training = {"steps": steps, "n_samples": n_samples}
+    blocks = [range(i, min(i + _BLOCK, kernels)) for i in range(initializations, kernels, _BLOCK)]
     costs = {width: work(network, 2, width, n_samples) for width in widths}
-    total = initializations * sum(costs.values())
-    pieces: list[list[dict[str, Any]]] = []
+    share = _KERNEL_STEPS / steps  # of a network's training: the cost of its kernel at t = 0
+    total = (initializations + share * sum(map(len, blocks))) * sum(costs.values())
+    initial, trained, losses = [], [], []
     with Workshop(folder, threads=threads, progress=progress, label="Figure 1", total=total) as workshop:
         for width in widths:
-            row = []
-            for index in range(initializations):
-                settings = {
-                    "seed": [str(root.entropy), *root.spawn_key],
-                    "network": repr(network),
-                    "width": width,
-                    "index": index,
-                    "steps": steps,
-                    "n_samples": n_samples,
-                    "n_angles": n_angles,
-                }
-                row.append(
-                    workshop.piece(
-                        f"figure1-n{width}-{index}",
-                        settings,
-                        functools.partial(kernel_of, width, index),
-                        cost=costs[width],
-                    )
+            pieces = [
+                workshop.piece(
+                    f"figure1-n{width}-{index}",
+                    {**setting, **training, "width": width, "index": index},
+                    functools.partial(kernel_of, width, index),
+                    cost=costs[width],
                 )
-            pieces.append(row)
-
-    def stacked(name: str) -> FloatArray:
-        return np.array([[piece[name] for piece in row] for row in pieces], dtype=np.float64)
+                for index in range(initializations)
+            ]
+            more = [
+                workshop.piece(
+                    f"figure1-n{width}-start-{block.start}",
+                    {**setting, "width": width, "indices": [block.start, block.stop]},
+                    functools.partial(kernels_of, width, block),
+                    cost=share * len(block) * costs[width],
+                )
+                for block in blocks
+            ]
+            initial.append(
+                [*(piece["initial"] for piece in pieces), *(row for piece in more for row in piece["initial"])]
+            )
+            trained.append([piece["trained"] for piece in pieces])
+            losses.append([piece["losses"] for piece in pieces])
 
     return Figure1(
         network=network,
@@ -276,8 +308,8 @@ def figure1(
         steps=steps,
         n_samples=n_samples,
         angles=angles,
-        initial=stacked("initial"),
-        trained=stacked("trained"),
-        losses=stacked("losses"),
+        initial=np.array(initial, dtype=np.float64),
+        trained=np.array(trained, dtype=np.float64),
+        losses=np.array(losses, dtype=np.float64),
         limit=network.ntk(start, circle, threads=threads)[0],
     )

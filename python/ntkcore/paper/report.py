@@ -22,7 +22,13 @@ from .claims import Claim
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Picture", "Section", "write"]
+__all__ = ["LEVELS", "Picture", "Section", "write"]
+
+LEVELS = (
+    "Numbers with ± are of random networks, with their standard error. A number that should be some value, or at most "
+    "that, is accepted within 99.99 %: a true claim fails in one run of 10,000. An effect that should have a sign is "
+    "accepted beyond 99 %: chance alone passes in one run of 100. Other limits are tolerances, and said to be."
+)
 
 
 @dataclass(frozen=True)
@@ -55,14 +61,16 @@ class Section:
     """Rows (quantity, value, whether the paper states it)."""
 
     claims: tuple[Claim, ...]
-    seconds: float
-    """How long it took; pieces found finished take none."""
+    seconds: float | None
+    """How long it took, with the earlier runs that left finished pieces; None if some of these do not say."""
 
     numbers: tuple[tuple[str, ...], ...] = ()
     """A further table; its first row is the head."""
 
 
-def write(sections: Sequence[Section], folder: Path, *, command: str, scale: str, seed: int) -> list[Path]:
+def write(
+    sections: Sequence[Section], folder: Path, *, command: str, scale: str, seed: int, threads: int | None = None
+) -> list[Path]:
     """Write figures (PNG and SVG), report.html and report.json; return their paths.
 
     Every file is written under a temporary name and renamed.
@@ -79,25 +87,28 @@ def write(sections: Sequence[Section], folder: Path, *, command: str, scale: str
             images.append(_image(picture, _png(figure), _png(dark)))
         blocks.append(_section(section, images))
     claims = [claim for section in sections for claim in section.claims]
-    facts = _facts(sections, command=command, scale=scale, seed=seed)
+    facts = _facts(sections, command=command, scale=scale, seed=seed, threads=threads)
     template = resources.files(__package__).joinpath("report.template.html").read_text(encoding="utf-8")
     page = (
         template.replace("{{verdict}}", _verdict(claims))
+        .replace("{{levels}}", html.escape(LEVELS))
         .replace("{{claims}}", _claims_table(claims, figures=True))
         .replace("{{contents}}", " · ".join(f'<a href="#{s.name}">{html.escape(s.title)}</a>' for s in sections))
         .replace("{{sections}}", "\n".join(blocks))
+        .replace("{{times}}", _rows(_times(sections), head=True))
         .replace("{{facts}}", _rows(tuple((name, str(value)) for name, value in facts.items())))
     )
     data = {
         **facts,
         "passed": all(claim.passed for claim in claims),
+        "levels": LEVELS,
         "claims": [claim.as_dict() for claim in claims],
         "sections": [
             {
                 "name": section.name,
                 "title": section.title,
                 "text": section.text,
-                "seconds": round(section.seconds, 2),
+                "seconds": None if section.seconds is None else round(section.seconds, 2),
                 "figures": [f"{picture.stem}.png" for picture in section.pictures],
                 "captions": [picture.caption for picture in section.pictures],
                 "conditions": [
@@ -113,7 +124,7 @@ def write(sections: Sequence[Section], folder: Path, *, command: str, scale: str
     return written
 
 
-def _facts(sections: Sequence[Section], *, command: str, scale: str, seed: int) -> dict[str, Any]:
+def _facts(sections: Sequence[Section], *, command: str, scale: str, seed: int, threads: int | None) -> dict[str, Any]:
     build = build_info()
     return {
         "command": command,
@@ -124,9 +135,17 @@ def _facts(sections: Sequence[Section], *, command: str, scale: str, seed: int) 
         "scipy": metadata.version("scipy"),
         "matplotlib": metadata.version("matplotlib"),
         "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {build['simd']}, {build['threads']} threads",
-        "seconds": round(sum(section.seconds for section in sections), 1),
+        "machine": f"{platform.machine()}, {build['simd']}, {threads or build['threads']} threads",
+        "seconds": round(sum(section.seconds or 0.0 for section in sections), 1),
     }
+
+
+def _times(sections: Sequence[Section]) -> list[tuple[str, str]]:
+    rows = [
+        (s.title, "not recorded" if s.seconds is None else f"{s.seconds:.1f} s, earlier runs included")
+        for s in sections
+    ]
+    return [("experiment", "took"), *rows]
 
 
 def _png(figure: Figure) -> bytes:
@@ -160,7 +179,7 @@ def _section(section: Section, images: Sequence[str]) -> str:
     if section.claims:
         parts.append(_claims_table(section.claims))
     if section.conditions:
-        parts.append("<details><summary>Conditions, and what the paper leaves open</summary>")
+        parts.append("<details open><summary>Conditions, and what the paper leaves open</summary>")
         parts.append(_rows((("", "here", "in the paper"), *section.conditions), head=True) + "</details>")
     parts.append("</section>")
     return "\n".join(parts)
@@ -185,7 +204,8 @@ def _claims_table(claims: Sequence[Claim], *, figures: bool = False) -> str:
         cells = [claim.name, claim.number, claim.expected, claim.accepted]
         if figures:
             cells.insert(0, claim.figure)
-        body = "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
+        opening = ['<td class="name">' if cell is claim.name else "<td>" for cell in cells]
+        body = "".join(f"{tag}{html.escape(cell)}</td>" for tag, cell in zip(opening, cells, strict=True))
         lines.append(f'<tr class="{verdict}">{body}<td class="verdict">{verdict}</td></tr>')
     return '<div class="table"><table class="claims">' + "\n".join(lines) + "</table></div>"
 

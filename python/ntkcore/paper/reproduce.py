@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from .frequencies import frequencies
 from .report import Picture, Section
 from .theorems import theorem1, theorem2
 from .training import checkpoint_bytes
+from .workshop import Pieces, Unfinished
 
 __all__ = ["EXPERIMENTS", "SCALES", "disk_needed", "reproduce"]
 
@@ -30,36 +31,43 @@ EXPERIMENTS = ("figure1", "figure2", "figure3", "theorem1", "theorem2", "frequen
 # The sizes of the paper, where it has any; "quick" is for two cores and three minutes, "tiny" for tests.
 SCALES: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {
-        "figure1": {"widths": (500, 10_000)},
+        "figure1": {"widths": (500, 10_000), "kernels": 40},
         "figure2": {"widths": (50, 1000)},
-        "figure3": {"widths": (100, 1000, 10_000), "steps": 4000, "learning_rate": 1.0},
+        "figure3": {"widths": (100, 1000, 10_000), "trials": (8, 2, 2), "steps": 4000, "learning_rate": 1.0},
         "theorem1": {"widths": (50, 100, 200, 400, 800, 1600, 3200), "seeds": 20},
         "theorem2": {"widths": (50, 100, 200, 400, 800, 1600), "seeds": 10},
         "frequencies": {"width": 4000},
         "early_stopping": {"width": 4000},
     },
     "quick": {
-        "figure1": {"widths": (100, 1000)},
+        "figure1": {"widths": (100, 800)},
         "figure2": {"widths": (50, 500)},
-        "figure3": {"widths": (100, 300, 1000), "steps": 400, "learning_rate": 10.0},
+        "figure3": {"widths": (100, 300, 600), "trials": (8, 2, 2), "steps": 400, "learning_rate": 10.0},
         "theorem1": {},
         "theorem2": {},
         "frequencies": {},
         "early_stopping": {"width": 500},
     },
     "tiny": {
-        "figure1": {"widths": (30, 300), "initializations": 6, "steps": 50, "n_samples": 20, "n_angles": 25},
-        "figure2": {"widths": (30, 100), "initializations": 6, "steps": 600, "n_angles": 25},
-        "figure3": {"widths": (20, 100), "steps": 60, "learning_rate": 20.0, "trials": 1},
+        "figure1": {
+            "widths": (30, 300),
+            "initializations": 10,
+            "kernels": 40,
+            "steps": 50,
+            "n_samples": 20,
+            "n_angles": 25,
+        },
+        "figure2": {"widths": (30, 100), "initializations": 6, "networks": 16, "steps": 600, "n_angles": 25},
+        "figure3": {"widths": (50, 300), "trials": (10, 3), "steps": 120, "learning_rate": 10.0, "batches": 8},
         "theorem1": {"widths": (20, 40, 80, 160), "seeds": 6},
         "theorem2": {"widths": (20, 40, 80, 160), "seeds": 6},
         "frequencies": {"width": 200},
-        "early_stopping": {"width": 200, "seeds": 2},
+        "early_stopping": {"width": 200, "seeds": 3, "steps": 600},
     },
 }
 
 
-def disk_needed(figures: tuple[str, ...], scale: str) -> int:
+def disk_needed(figures: Sequence[str], scale: str) -> int:
     """Return the bytes that a run may take: the largest checkpoint, twice while it is replaced, and 30 MB."""
     largest = 0
     for name, (inputs, depth) in {"figure1": (2, 4), "figure2": (2, 4), "figure3": (784, 5)}.items():
@@ -151,7 +159,7 @@ _TABLE: dict[str, _Experiment] = {
 
 
 def reproduce(
-    figures: tuple[str, ...] = EXPERIMENTS,
+    figures: Sequence[str] = EXPERIMENTS,
     *,
     scale: str = "quick",
     out: str | os.PathLike[str] = "reproduction",
@@ -163,10 +171,13 @@ def reproduce(
 ) -> tuple[Claim, ...]:
     """Run experiments and write figures, report.html and report.json into a folder.
 
+    The report is that of the folder: what was finished there before, at the same scale and seed, is in it too.
+
     Parameters
     ----------
     figures : sequence of str
-        Among `EXPERIMENTS`.
+        Among `EXPERIMENTS`. With none at all nothing is trained: the report is of what is finished, and of Figure 3 as
+        far as it has come.
     scale : {"quick", "paper", "tiny"}
         Sizes: three minutes on two cores; the paper's own; a few seconds, for tests.
     out : path
@@ -185,38 +196,61 @@ def reproduce(
     Returns
     -------
     tuple of Claim
-        All that were checked; see `Claim.passed`.
+        All in the report; see `Claim.passed`.
 
     Raises
     ------
     ValueError
-        If a name or the scale is unknown.
+        If a name or the scale is unknown, or nothing was asked for and nothing is finished.
     OSError
         If a file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from ntkcore.paper import reproduce
+    >>> claims = reproduce(["theorem1"], scale="tiny", out=tempfile.mkdtemp())
+    >>> [claim.passed for claim in claims]
+    [True]
     """
     sizes = SCALES[check.one_of(scale, "scale", SCALES)]
     names = [check.one_of(name, "figures", EXPERIMENTS) for name in figures]
     folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
+    if names:
+        folder.mkdir(parents=True, exist_ok=True)
     sections = []
-    for name in names:
-        start = time.perf_counter()
-        experiment = _TABLE[name]
+    for name in EXPERIMENTS:
+        pieces = Pieces(folder / "pieces", closed=name not in names)
+        if pieces.closed and not pieces.has(name):
+            continue
+        shown = False if pieces.closed else progress(name)
         limit = {"time_limit": time_limit} if name == "figure3" else {}
-        result = experiment.run(
-            **sizes[name], rng=seed, threads=threads, folder=folder / "pieces", progress=progress(name), **limit
-        )
-        sections.append(
-            Section(
-                name=name,
-                title=experiment.title,
-                text=experiment.text,
-                pictures=experiment.pictures(result),
-                conditions=result.conditions(),
-                claims=result.claims(),
-                seconds=time.perf_counter() - start,
-                numbers=result.numbers() if hasattr(result, "numbers") else (),
-            )
-        )
-    report.write(sections, folder, command=command, scale=scale, seed=seed)
+        try:
+            sections.append(_section(name, pieces, {**sizes[name], **limit}, seed, threads, shown))
+        except Unfinished:
+            continue
+    if not sections:
+        raise ValueError(f"out must be a folder with something finished at scale {scale} and seed {seed}, got {out}")
+    report.write(sections, folder, command=command, scale=scale, seed=seed, threads=threads)
     return tuple(claim for section in sections for claim in section.claims)
+
+
+def _section(
+    name: str, pieces: Pieces, settings: dict[str, Any], seed: int, threads: int | None, progress: Progress
+) -> Section:
+    """Carry one experiment out, or gather it."""
+    experiment = _TABLE[name]
+    start = time.perf_counter()
+    result = experiment.run(**settings, rng=seed, threads=threads, folder=pieces, progress=progress)
+    pictures, claims = experiment.pictures(result), result.claims()
+    beside = time.perf_counter() - start - pieces.spent
+    return Section(
+        name=name,
+        title=experiment.title,
+        text=experiment.text,
+        pictures=pictures,
+        conditions=result.conditions(),
+        claims=claims,
+        seconds=None if pieces.untimed else pieces.seconds + beside,
+        numbers=result.numbers() if hasattr(result, "numbers") else (),
+    )

@@ -12,8 +12,8 @@ from .._progress import Progress
 from .._validation import RngLike
 from ..convergence import ConvergenceStudy
 from ..network import Network
-from . import statistics
 from .claims import Claim
+from .statistics import agreement, power_law
 from .training import child
 from .workshop import Step, Workshop, seed_sequence
 
@@ -45,24 +45,17 @@ class TheoremStudy:
     steps: int
     """Steps of gradient descent with learning rate 1; 0 for Theorem 1."""
 
-    @property
-    def error(self) -> float:
-        """Standard error of the slope."""
-        from scipy.stats import t
-
-        low, high = self.study.slope_interval
-        return float((high - low) / 2 / t.ppf(0.975, self.study.deviations.size - 2))
-
     def claims(self) -> tuple[Claim, ...]:
-        """Set the exponent beside the theorem's."""
+        """Set the exponent beside the theorem's; the level is that of `statistics`."""
         n = self.study.widths
-        slope, error = self.study.slope, self.error
-        factor = statistics.interval_factor(self.study.deviations.size - 1)
+        law = power_law(n, list(self.study.deviations))
+        slack = agreement(law.freedom) * law.error
+        p, error = law.exponent, law.error
         if self.theorem == 1:
             name = f"‖Θ(0) − Θ_∞‖ ∝ n^p, from n = {n[0]} to {n[-1]}: p"
-            return (Claim(name, "Theorem 1", slope, "−1/2", -0.5 - factor * error, -0.5 + factor * error, error),)
+            return (Claim(name, "Theorem 1", p, "−1/2", -0.5 - slack, -0.5 + slack, error),)
         name = f"‖Θ(t) − Θ(0)‖ ∝ n^p at t ≤ {self.steps}, from n = {n[0]} to {n[-1]}: p"
-        return (Claim(name, "Theorem 2", slope, "−1/2 or less", float("-inf"), -0.5 + factor * error, error),)
+        return (Claim(name, "Theorem 2", p, "−1/2 or less", float("-inf"), -0.5 + slack, error),)
 
     def conditions(self) -> tuple[tuple[str, str, str], ...]:
         """Say what was done: (quantity, value, whether the paper states it)."""
@@ -85,7 +78,7 @@ class TheoremStudy:
 def theorem1(
     *,
     widths: tuple[int, ...] = (50, 100, 200, 400, 800),
-    seeds: int = 10,
+    seeds: int = 40,
     rng: RngLike = 0,
     threads: int | None = None,
     folder: str | os.PathLike[str] | None = None,
