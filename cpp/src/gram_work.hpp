@@ -128,8 +128,13 @@ class Gram {
     }
 
     Row<T> start(const Tile& t, std::size_t i, std::size_t slot, Workspace<T>& space) const {
-        const Row<T> row = pairs_.state(i, t.j0, t.j1, slot, space.rows);
-        pairs_.start(row, space.tiles.data() + (i - t.i0) * kStride);
+        Row<T> row = pairs_.state(i, t.j0, t.j1, slot, space.rows);
+        T* const tile = space.tiles.data() + (i - t.i0) * kStride;
+        if (pairs_.uses_smooth()) {  // then Σ and Θ are the state, and may lie where they belong
+            if (!out_.sigma.empty()) row.u = tile;
+            if (!out_.theta.empty()) row.theta = out_.sigma.empty() ? tile : tile + strip_ * kStride;
+        }
+        pairs_.start(row, tile);
         return row;
     }
 
@@ -161,7 +166,7 @@ class Gram {
     template <class State>
     void put(const Row<T>& row, const Scale<T>& row_scale, const Scale<T>& col_scale, const T* state,
              void (*store)(const tile::StoreCall<T>&), T* to, State value) const {
-        if (pairs_.uses_smooth()) return k_.copy(row.last - row.first, state + row.first, to + row.first, false);
+        if (pairs_.uses_smooth()) return;  // it is there
         if (!wide_) {
             return store({row.first, row.last, state, row_scale.rounded[row.i], col_scale.rounded.data() + row.j0, to});
         }

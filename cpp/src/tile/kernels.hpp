@@ -151,7 +151,7 @@ struct SmoothCall {
     std::size_t stride;
     const double* row;
     std::size_t row_stride;
-    double most;  // of g²q among the columns
+    double most;  // of g²q, or b²q, among the columns
     double weight, far_weight, square, bias;
 };
 

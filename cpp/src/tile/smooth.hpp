@@ -22,6 +22,15 @@ inline void store_state(SmoothCall call, std::size_t j, Lanes sigma, Lanes slope
     if (call.theta != nullptr) store(call.theta + j, load(call.theta + j) * slope + sigma);
 }
 
+// Σ c_k x^k of N vectors, which hide the latency.
+template <class C, std::size_t n, std::size_t N>
+inline void horner(const C (&c)[n], const Lanes (&x)[N], Lanes (&sum)[N]) {
+    for (std::size_t v = 0; v < N; ++v) sum[v] = splat(c[n - 1]);
+    for (std::size_t k = n - 1; k-- > 0;) {
+        for (std::size_t v = 0; v < N; ++v) sum[v] = sum[v] * x[v] + c[k];
+    }
+}
+
 // P in c − mid, for z² up to `most`: Chebyshev interpolation, relative error 1e-16.
 template <int kRange>
 struct ArccosineSeries;
@@ -73,21 +82,18 @@ constexpr int kArccosineRanges = 5;
 template <int kRange, class Formula>
 [[gnu::always_inline]] inline void arcsines(SmoothCall call, Formula formula) {
     using S = ArccosineSeries<kRange>;
-    constexpr std::size_t n = sizeof(S::c) / sizeof(S::c[0]);
     const Real g = call.row[0];
     const auto some = [=]<std::size_t N>(std::size_t first, std::integral_constant<std::size_t, N>) {
-        Lanes s[N], z[N], sum[N];
+        Lanes s[N], z[N], t[N], sum[N];
         Root<Real> cos[N];
         for (std::size_t v = 0; v < N; ++v) {
             const std::size_t j = first + v * kLanes<Real>;
             s[v] = load(call.sigma + j);
             z[v] = s[v] * (g * load(call.columns + j));
             cos[v] = root<Real>(1 - z[v] * z[v]);
-            sum[v] = splat(S::c[n - 1]);
+            t[v] = cos[v].value - S::mid;
         }
-        for (std::size_t k = n - 1; k-- > 0;) {
-            for (std::size_t v = 0; v < N; ++v) sum[v] = sum[v] * (cos[v].value - S::mid) + S::c[k];
-        }
+        horner(S::c, t, sum);
         for (std::size_t v = 0; v < N; ++v) {
             formula(first + v * kLanes<Real>, s[v], z[v], z[v] * sum[v], cos[v].inverse);
         }
@@ -160,6 +166,104 @@ inline void smooth_sinusoid(SmoothCall call) {
     for (; j < call.end; j += kLanes<Real>) some(j, std::integral_constant<std::size_t, 1>{});
 }
 
+// cosh y and sinh(y)/y in y², for |y| ≤ `most`: Chebyshev interpolation, relative error 1e-16.
+template <int kRange>
+struct HyperbolicSeries;
+template <>
+struct HyperbolicSeries<0> {
+    static constexpr Real most = 0.55;
+    static constexpr Real cosh[] = {1.0,
+                                    0.49999999999999989439,
+                                    0.041666666666672252091,
+                                    0.0013888888887781181505,
+                                    0.000024801588347586521757,
+                                    2.7556812284732220617e-7,
+                                    2.0998529327181852099e-9};
+    static constexpr Real sinh[] = {0.99999999999999993966,   0.16666666666668102874,   0.0083333333327794815065,
+                                    0.0001984127062229317848, 2.7556821490623331442e-6, 2.5198238487381074347e-8};
+};
+template <>
+struct HyperbolicSeries<1> {
+    static constexpr Real most = 1.0;
+    static constexpr Real cosh[] = {1.0,
+                                    0.50000000000000018915,
+                                    0.041666666666662695046,
+                                    0.0013888888889206538393,
+                                    0.000024801587176849115133,
+                                    2.7557345816222871174e-7,
+                                    2.0873618133610956086e-9,
+                                    1.1663415733426011087e-11};
+    static constexpr Real sinh[] = {1.0,
+                                    0.16666666666666667778,
+                                    0.0083333333333331000257,
+                                    0.00019841269841456445244,
+                                    2.755731915070489191e-6,
+                                    2.5052124008953334194e-8,
+                                    1.6057199454179518447e-10,
+                                    7.7604064183362387988e-13};
+};
+template <>
+struct HyperbolicSeries<2> {
+    static constexpr Real most = 2.5;
+    static constexpr Real cosh[] = {1.0,
+                                    0.50000000000000244099,
+                                    0.041666666666653782621,
+                                    0.001388888888915258532,
+                                    0.000024801587274190647867,
+                                    2.7557320857984885097e-7,
+                                    2.0876697706389253218e-9,
+                                    1.1472074930678771052e-11,
+                                    4.7615106664197878607e-14,
+                                    1.6954890361328875351e-16};
+    static constexpr Real sinh[] = {1.0,
+                                    0.16666666666666678223,
+                                    0.0083333333333327233671,
+                                    0.00019841269841394689291,
+                                    2.7557319211013719536e-6,
+                                    2.505210915923283433e-8,
+                                    1.6059015758138811929e-10,
+                                    7.6477935662939069361e-13,
+                                    2.8029401439429076751e-15,
+                                    8.8545103069058126623e-18};
+};
+constexpr int kHyperbolicRanges = 3;
+
+// sin bx (kOdd) and cos bx where y = b²s is small: E = K sinh y and K cosh y, K = exp(−½b²(q + q')).
+template <int kRange, bool kOdd>
+inline void smooth_hyperbolic(SmoothCall call) {
+    const Real k = 2 * call.weight * call.row[2 * call.row_stride];
+    const auto some = [=]<std::size_t N>(std::size_t first, std::integral_constant<std::size_t, N>) {
+        Lanes y[N], y2[N], cosh[N], sinh[N];
+        for (std::size_t v = 0; v < N; ++v) {
+            y[v] = call.square * load(call.sigma + first + v * kLanes<Real>);
+            y2[v] = y[v] * y[v];
+        }
+        horner(HyperbolicSeries<kRange>::cosh, y2, cosh);
+        horner(HyperbolicSeries<kRange>::sinh, y2, sinh);
+        for (std::size_t v = 0; v < N; ++v) {
+            const std::size_t j = first + v * kLanes<Real>;
+            const Lanes kk = k * load(call.columns + 2 * call.stride + j);
+            const Lanes odd = (kk * y[v]) * sinh[v];
+            const Lanes even = kk * cosh[v];
+            store_state(call, j, (kOdd ? odd : even) + call.bias, call.square * (kOdd ? even : odd));
+        }
+    };
+    constexpr std::size_t N = 2;
+    std::size_t j = call.begin;
+    for (; j + N * kLanes<Real> <= call.end; j += N * kLanes<Real>) some(j, std::integral_constant<std::size_t, N>{});
+    for (; j < call.end; j += kLanes<Real>) some(j, std::integral_constant<std::size_t, 1>{});
+}
+template <bool kOdd, int kRange = 0>
+inline void smooth_wave(const SmoothCall& call) {
+    if constexpr (kRange < kHyperbolicRanges) {
+        constexpr Real most = HyperbolicSeries<kRange>::most;
+        const bool suits = 2 * call.row[0] * call.most <= most * most;  // y² ≤ b²q·b²q'
+        return suits ? smooth_hyperbolic<kRange, kOdd>(call) : smooth_wave<kOdd, kRange + 1>(call);
+    } else {
+        smooth_sinusoid<true>(call);
+    }
+}
+
 // Σ¹ = Θ¹ from the signed versines.
 inline void smooth_start(SmoothCall call) {
     for (std::size_t j = call.begin; j < call.end; j += kLanes<Real>) {
@@ -180,7 +284,10 @@ inline void smooth(const SmoothCall& call) {
         case SmoothKind::gelu:
             return smooth_gelu(call);
         case SmoothKind::sinusoid:
-            return call.far_weight != 0 ? smooth_sinusoid<true>(call) : smooth_sinusoid<false>(call);
+            if (call.far_weight == 0) return smooth_sinusoid<false>(call);
+            if (call.far_weight == -call.weight) return smooth_wave<true>(call);
+            if (call.far_weight == call.weight) return smooth_wave<false>(call);
+            return smooth_sinusoid<true>(call);
     }
 }
 
