@@ -160,11 +160,12 @@ void product_of(benchmark::State& state, const tile::Isa& isa, std::size_t featu
             packed[(i / kStrip * features + k) * kStrip + i % kStrip] = rows[i * features + k];
         }
     }
-    std::vector<T> result(kRows * kPanel), want(kRows * kPanel);
+    constexpr std::size_t kStride = tile::kTileStride<T>;
+    std::vector<T> result(kRows * kStride), want(kRows * kStride);
     const double floor = product_seconds_per_term<T>(1) * static_cast<double>(features);
     const tile::ProductCall<T> call{packed.data(), packed.data(), features, 0, kRows, 0, kPanel, result.data()};
     measure(state, kRows * kPanel, floor, [&] { kernels_of<T>(isa).product(call); });
-    gemm_nt(kRows, kPanel, features, rows.data(), features, rows.data(), features, want.data(), kPanel);
+    gemm_nt(kRows, kPanel, features, rows.data(), features, rows.data(), features, want.data(), kStride);
     if (!same_products(result, want, features)) state.SkipWithError("the result is wrong");
 }
 

@@ -20,12 +20,10 @@ inline std::size_t strip_height(std::size_t rows, std::size_t cols, Levels level
     return 128;
 }
 
-constexpr std::size_t kMirrorColumns = 32;  // transposed at a time, so that source and target stay in the L1 cache
-
 template <class T>
 struct Workspace {
     Workspace(std::size_t strip, std::size_t kernels, std::size_t slots, std::size_t layers)
-        : tiles(kernels * strip * kPanel), mirrored(kMirrorColumns * strip), rows(slots, layers) {}
+        : tiles(kernels * strip * tile::kTileStride<T>), mirrored(tile::kLine<T> * strip), rows(slots, layers) {}
     Aligned<T> tiles;  // the results of a strip and a panel, one tile per kernel; the first holds the products before
     Aligned<T> mirrored;  // some columns of a tile, transposed
     RowSpace<T> rows;     // the state of a row, or of each row of a strip
@@ -75,6 +73,7 @@ class Gram {
     }
 
    private:
+    static constexpr std::size_t kStride = tile::kTileStride<T>;
     struct Tile {
         std::size_t i0, i1, j0, j1;  // rows i0 … i1 against columns j0 … j1 of the result
     };
@@ -124,21 +123,26 @@ class Gram {
             const std::size_t j = diagonal && i > t.j0 ? i / tile::kStrip<T> * tile::kStrip<T> : t.j0;
             if (j >= t.j1) continue;
             k_.product({rows().strips(), cols().strips(), rows().features(), i, std::min(t.i1, i + part), j, t.j1,
-                        space.tiles.data() + (i - t.i0) * kPanel + (j - t.j0)});
+                        space.tiles.data() + (i - t.i0) * kStride + (j - t.j0)});
         }
     }
 
     Row<T> start(const Tile& t, std::size_t i, std::size_t slot, Workspace<T>& space) const {
-        const Row<T> row = pairs_.state(i, t.j0, t.j1, slot, space.rows);
-        pairs_.start(row, space.tiles.data() + (i - t.i0) * kPanel);
+        Row<T> row = pairs_.state(i, t.j0, t.j1, slot, space.rows);
+        T* const tile = space.tiles.data() + (i - t.i0) * kStride;
+        if (pairs_.uses_smooth()) {  // then Σ and Θ are the state, and may lie where they belong
+            if (!out_.sigma.empty()) row.u = tile;
+            if (!out_.theta.empty()) row.theta = out_.sigma.empty() ? tile : tile + strip_ * kStride;
+        }
+        pairs_.start(row, tile);
         return row;
     }
 
     // The kernels of depth `map` + 1, for the wanted level `level`, into the result tiles.
     void write(const Tile& t, const Row<T>& row, std::size_t level, std::size_t map, Workspace<T>& space) const {
         if (row.first >= row.last) return;
-        T* to = space.tiles.data() + (row.i - t.i0) * kPanel;
-        const std::size_t next = strip_ * kPanel;
+        T* to = space.tiles.data() + (row.i - t.i0) * kStride;
+        const std::size_t next = strip_ * kStride;
         const bool diagonal = symmetric_ && row.i >= t.j0;
         if (!out_.sigma.empty()) {
             put(row, rows().scale(level), cols().scale(level), row.u, k_.store_sigma, to,
@@ -162,7 +166,7 @@ class Gram {
     template <class State>
     void put(const Row<T>& row, const Scale<T>& row_scale, const Scale<T>& col_scale, const T* state,
              void (*store)(const tile::StoreCall<T>&), T* to, State value) const {
-        if (pairs_.uses_smooth()) return k_.copy(row.last - row.first, state + row.first, to + row.first, false);
+        if (pairs_.uses_smooth()) return;  // it is there
         if (!wide_) {
             return store({row.first, row.last, state, row_scale.rounded[row.i], col_scale.rounded.data() + row.j0, to});
         }
@@ -212,14 +216,15 @@ class Gram {
         for (const auto* views : {&out_.sigma, &out_.sigma_dot, &out_.theta}) {
             if (views->empty()) continue;
             f((*views)[level], tile);
-            tile += strip_ * kPanel;
+            tile += strip_ * kStride;
         }
     }
 
     void copy_out(const Tile& t, const Row<T>& row, std::size_t level, Workspace<T>& space) const {
         if (row.first >= row.last) return;
         each_kernel(level, space, [&](const MatrixView<IO>& view, const T* tile) {
-            put_line(view, row.i, row.j0 + row.first, row.last - row.first, tile + (row.i - t.i0) * kPanel + row.first);
+            put_line(view, row.i, row.j0 + row.first, row.last - row.first,
+                     tile + (row.i - t.i0) * kStride + row.first);
         });
     }
 
@@ -234,14 +239,15 @@ class Gram {
 
     void mirror_one(const Tile& t, const T* tile, const MatrixView<IO>& view, Workspace<T>& space) const {
         T* const lines = space.mirrored.data();
-        for (std::size_t c0 = std::max(t.j0, t.i0); c0 < t.j1; c0 += kMirrorColumns) {
-            const std::size_t c1 = std::min(t.j1, c0 + kMirrorColumns);
+        // a cache line of each row at a time: source and target stay in the L1 cache
+        for (std::size_t c0 = std::max(t.j0, t.i0); c0 < t.j1; c0 += tile::kLine<T>) {
+            const std::size_t c1 = std::min(t.j1, c0 + tile::kLine<T>);
             const std::size_t rows_above = std::min(t.i1, c0) - t.i0;  // rows whose columns c0 … c1 are all above
-            k_.transpose(rows_above, c1 - c0, tile + (c0 - t.j0), kPanel, lines, static_cast<std::ptrdiff_t>(strip_));
+            k_.transpose(rows_above, c1 - c0, tile + (c0 - t.j0), kStride, lines, static_cast<std::ptrdiff_t>(strip_));
             for (std::size_t c = c0; c < c1; ++c) {
                 put_line(view, c, t.i0, rows_above, lines + (c - c0) * strip_);
                 for (std::size_t i = t.i0 + rows_above; i < std::min(t.i1, c); ++i) {
-                    view(c, i) = converted(tile[(i - t.i0) * kPanel + (c - t.j0)]);
+                    view(c, i) = converted(tile[(i - t.i0) * kStride + (c - t.j0)]);
                 }
             }
         }

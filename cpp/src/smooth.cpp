@@ -86,6 +86,10 @@ bool SmoothLayers::tabulate(const Network& network, const Samples<double>& sampl
     side.stride = side.panels * kPanel + 16;  // no power of two: see kTableSkew
     side.tables = Aligned<double>((hidden + 1) * kTables * side.stride);
     side.most.assign((hidden + 1) * side.panels, 0.0);
+    const auto most = [&](std::size_t m, std::size_t i, double value) {
+        double& of_panel = side.most[(m + 1) * side.panels + i / kPanel];
+        of_panel = std::fmax(of_panel, value);
+    };
     for (std::size_t m = 0; m < hidden; ++m) {
         const Activation& activation = network.activation[m];
         double* const start = side.tables.data();
@@ -104,8 +108,7 @@ bool SmoothLayers::tabulate(const Network& network, const Samples<double>& sampl
                 if (!(g2 * q > kLeast && g2 * q <= kMostU)) return false;
                 first[i] = std::sqrt(g2);
                 second[i] = q;
-                double& most = side.most[(m + 1) * side.panels + i / kPanel];
-                most = std::fmax(most, g2 * q);
+                most(m, i, g2 * q);
             } else {
                 const Sinusoid of(activation);
                 const double q2 = of.b2 * q;
@@ -114,6 +117,8 @@ bool SmoothLayers::tabulate(const Network& network, const Samples<double>& sampl
                     return false;
                 first[i] = 0.5 * q2;
                 second[i] = std::exp(-q2);
+                second[side.stride + i] = std::exp(-0.5 * q2);
+                most(m, i, q2);
             }
         }
     }

@@ -25,7 +25,7 @@ class SmoothLayers {
     void run(std::size_t i, std::size_t j0, std::size_t begin, std::size_t end, double* u, double* theta) const;
 
    private:
-    static constexpr std::size_t kTables = 2;
+    static constexpr std::size_t kTables = 3;
 
     // Of rows or of columns: numbers per sample, table t of step m at [(m·kTables + t)·stride], and the most per panel.
     struct Side {

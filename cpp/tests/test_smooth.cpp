@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <limits>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "cases.hpp"
@@ -55,13 +56,16 @@ TEST_CASE("Smooth layers follow their formulas") {
     constexpr std::size_t n = tile::kPanel;
     on_each_isa<double>([&](const tile::Kernels<double>& kernels) {
         for (const SmoothKind kind : {SmoothKind::erf, SmoothKind::gelu, SmoothKind::sinusoid}) {
-            for (const double far : {0.0, -0.8, 0.3}) {
-                for (const double row_q : {1e-30, 0.3, 3.0}) {
+            for (const double far : {0.0, -0.8, 0.8, 0.3}) {
+                // of the row, and the largest of the columns: every range of the series
+                for (const auto& [row_q, most_q] :
+                     {std::pair{1e-30, 4.0}, {0.3, 0.1}, {0.3, 0.5}, {0.3, 1.0}, {0.3, 4.0}, {3.0, 1.0}, {3.0, 4.0}}) {
                     for (const bool with_theta : {true, false}) {
                         if (kind != SmoothKind::sinusoid && far != 0.0) continue;
                         CAPTURE(static_cast<int>(kind));
                         CAPTURE(far);
                         CAPTURE(row_q);
+                        CAPTURE(most_q);
                         CAPTURE(with_theta);
                         testing::Random random(5);
                         SmoothCall call{};
@@ -73,21 +77,26 @@ TEST_CASE("Smooth layers follow their formulas") {
                         call.square = 1.3;
                         call.bias = 0.25;
                         std::vector<double> q(n + 1, row_q);
-                        Aligned<double> tables(2 * n), row(2), sigma(n, 7.0), theta(n, 7.0);
-                        for (std::size_t j = 0; j < n; ++j) q[j] = j % 5 == 0 ? row_q : 4 * random.uniform();
-                        const auto tabulate = [&](double variance, double& first, double& second) {
+                        Aligned<double> tables(3 * n), row(3), sigma(n, 7.0), theta(n, 7.0);
+                        for (std::size_t j = 0; j < n; ++j)
+                            q[j] = j % 5 == 0 ? std::fmin(row_q, most_q) : most_q * random.uniform();
+                        const auto tabulate = [&](double variance, double& first, double& second, double& third) {
                             if (kind == SmoothKind::sinusoid) {
                                 first = 0.5 * call.square * variance;
                                 second = std::exp(-call.square * variance);
+                                third = std::exp(-0.5 * call.square * variance);
                             } else {
                                 first = kind == SmoothKind::erf ? std::sqrt(2.0 / (1.0 + 2.0 * variance))
                                                                 : std::sqrt(1.0 / (1.0 + variance));
                                 second = variance;
-                                call.most = std::fmax(call.most, first * first * variance);
                             }
+                            return kind == SmoothKind::sinusoid ? call.square * variance : first * first * variance;
                         };
-                        for (std::size_t j = 0; j < n; ++j) tabulate(q[j], tables[j], tables[n + j]);
-                        tabulate(row_q, row[0], row[1]);
+                        for (std::size_t j = 0; j < n; ++j) {
+                            call.most =
+                                std::fmax(call.most, tabulate(q[j], tables[j], tables[n + j], tables[2 * n + j]));
+                        }
+                        tabulate(row_q, row[0], row[1], row[2]);
                         call.columns = tables.data();
                         call.stride = n;
                         call.row = row.data();

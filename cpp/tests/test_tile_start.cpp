@@ -232,15 +232,16 @@ TEST_CASE_TEMPLATE("product agrees with plain loops", T, float, double) {
                     const auto cols = static_cast<std::size_t>(j1 - j0);
                     const auto first_row = static_cast<std::size_t>(i0);
                     const auto first_col = static_cast<std::size_t>(j0);
-                    Aligned<T> result(rows * kPanel, kUntouched<T>);
+                    constexpr std::size_t kStride = tile::kTileStride<T>;
+                    Aligned<T> result(rows * kStride, kUntouched<T>);
                     kernels.product({packed.data(), packed.data(), features, first_row, first_row + rows, first_col,
                                      first_col + cols, result.data()});
                     testing::Largest worst;
                     for (std::size_t i = 0; i < rows; ++i) {
-                        for (std::size_t j = 0; j < kPanel; ++j) {
-                            const auto got = static_cast<double>(result[i * kPanel + j]);
+                        for (std::size_t j = 0; j < kStride; ++j) {
+                            const auto got = static_cast<double>(result[i * kStride + j]);
                             if (j >= cols) {
-                                REQUIRE(result[i * kPanel + j] == kUntouched<T>);
+                                REQUIRE(result[i * kStride + j] == kUntouched<T>);
                                 continue;
                             }
                             double sum = 0;

@@ -16,6 +16,11 @@ namespace ntkcore::tile {
 constexpr std::size_t kFamilies = 13;
 constexpr std::size_t kPanel = 256;      // columns of a tile: width of a feature panel
 constexpr std::size_t kColumnStep = 16;  // the longest vector, in floats
+// From row to row of a tile of results: no power of two, or a column's lines would share a few sets of the cache.
+template <class T>
+constexpr std::size_t kLine = 64 / sizeof(T);
+template <class T>
+constexpr std::size_t kTileStride = kPanel + kLine<T>;
 
 // u from the features: v = ½|x̂ − x̂'|² summed directly, and ½|x̂ + x̂'|² where the vectors are nearly opposite.
 // Both panels hold features × kPanel numbers, x̂/√2, feature by feature.
@@ -99,10 +104,10 @@ struct StoreCall {
     T* out;  // the address of column 0 of the panel in the result's row
 };
 
-// Inner products of rows [i0, i1) and columns [j0, j1), written to product[(i − i0)·kPanel + (j − j0)] and padded to
-// whole strips of columns. Both operands are packed in strips of kStrip samples, feature by feature: sample i, feature
-// k at packed[(i / kStrip · features + k) · kStrip + i % kStrip]. i0 and j0 are multiples of kRowGroup and of kStrip.
-// Sums are taken in chunks of features and then added up, which rounds off much less than one long sum.
+// Inner products of rows [i0, i1) and columns [j0, j1), written to product[(i − i0)·kTileStride + (j − j0)] and padded
+// to whole strips of columns. Both operands are packed in strips of kStrip samples, feature by feature: sample i,
+// feature k at packed[(i / kStrip · features + k) · kStrip + i % kStrip]. i0 and j0 are multiples of kRowGroup and of
+// kStrip. Sums are taken in chunks of features and then added up, which rounds off much less than one long sum.
 template <class T>
 struct ProductCall {
     const T* row_strips;
@@ -146,7 +151,7 @@ struct SmoothCall {
     std::size_t stride;
     const double* row;
     std::size_t row_stride;
-    double most;  // of g²q among the columns
+    double most;  // of g²q, or b²q, among the columns
     double weight, far_weight, square, bias;
 };
 

@@ -13,41 +13,61 @@ namespace {
 template <class T>
 constexpr std::size_t kFeatureChunk = sizeof(T) == 4 ? 32 : 64;
 
-// c[r][·] (+)= Σ_k a[k][r] b[k][·] for kRowGroup rows and kVectors vectors, all in registers.
-template <class T, std::size_t kVectors>
-inline void micro_product(std::size_t features, const T* a, const T* b, T* c, bool add) {
+// c[r][·] (+)= Σ_k a[k][r] b_v[k][·] for kRows rows and kVectors vectors, all in registers.
+template <class T, std::size_t kRows, std::size_t kVectors>
+[[gnu::always_inline]] inline void micro_product(std::size_t features, const T* a, const T* const (&b)[kVectors], T* c,
+                                                 bool add) {
     constexpr std::size_t L = kLanes<T>;
-    Vec<T> sum[kRowGroup][kVectors] = {};
+    Vec<T> sum[kRows][kVectors] = {};
     for (std::size_t k = 0; k < features; ++k) {
         Vec<T> right[kVectors];
-        for (std::size_t v = 0; v < kVectors; ++v) right[v] = load(b + k * kStrip<T> + v * L);
-        for (std::size_t r = 0; r < kRowGroup; ++r) {
+        for (std::size_t v = 0; v < kVectors; ++v) right[v] = load(b[v] + k * kStrip<T>);
+        for (std::size_t r = 0; r < kRows; ++r) {
             const Vec<T> left = splat(a[k * kStrip<T> + r]);
             for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] += left * right[v];
         }
     }
-    for (std::size_t r = 0; r < kRowGroup; ++r) {
+    for (std::size_t r = 0; r < kRows; ++r) {
         for (std::size_t v = 0; v < kVectors; ++v) {
-            T* to = c + r * kPanel + v * L;
+            T* to = c + r * kTileStride<T> + v * L;
             store(to, add ? load(to) + sum[r][v] : sum[r][v]);
         }
     }
 }
 
+// As many rows and vectors as registers allow: 8 × 2 of 32 with AVX-512, 4 × 3 of 16 with AVX, and 8 × 1 where
+// multiplications and additions are apart.
+constexpr std::size_t kProductRows = kBytes == 32 ? 4 : 8;
+constexpr std::size_t kProductVectors = kBytes == 64 ? 2 : kBytes == 32 ? 3 : 1;
+static_assert(kRowGroup % kProductRows == 0);
+
+// The features [k0, k0 + n) of all rows and kVectors vectors of columns from j on.
+template <class T, std::size_t kVectors>
+void product_columns(const ProductCall<T>& call, std::size_t k0, std::size_t n, std::size_t j) {
+    const T* b[kVectors];
+    for (std::size_t v = 0; v < kVectors; ++v) {
+        const std::size_t column = j + v * kLanes<T>;
+        b[v] = call.col_strips + (column / kStrip<T> * call.features + k0) * kStrip<T> + column % kStrip<T>;
+    }
+    const std::size_t end = (call.i1 + kRowGroup - 1) / kRowGroup * kRowGroup;
+    for (std::size_t i = call.i0; i < end; i += kProductRows) {
+        const T* a = call.row_strips + (i / kStrip<T> * call.features + k0) * kStrip<T> + i % kStrip<T>;
+        T* c = call.product + (i - call.i0) * kTileStride<T> + (j - call.j0);
+        micro_product<T, kProductRows>(n, a, b, c, k0 > 0);
+    }
+}
+
 template <class T>
 void product(const ProductCall<T>& call) {
-    // As many vectors as registers allow: 8 × 2 of 32 with AVX-512, else 8 × 1 of 16.
-    constexpr std::size_t kVectors = kBytes == 64 ? 2 : 1;
-    constexpr std::size_t kWidth = kVectors * kLanes<T>;
+    constexpr std::size_t L = kLanes<T>;
     for (std::size_t k0 = 0; k0 < call.features; k0 += kFeatureChunk<T>) {
         const std::size_t n = call.features - k0 < kFeatureChunk<T> ? call.features - k0 : kFeatureChunk<T>;
-        for (std::size_t j = call.j0; j < call.j1; j += kWidth) {
-            const T* b = call.col_strips + (j / kStrip<T> * call.features + k0) * kStrip<T> + j % kStrip<T>;
-            for (std::size_t i = call.i0; i < call.i1; i += kRowGroup) {
-                const T* a = call.row_strips + (i / kStrip<T> * call.features + k0) * kStrip<T> + i % kStrip<T>;
-                micro_product<T, kVectors>(n, a, b, call.product + (i - call.i0) * kPanel + (j - call.j0), k0 > 0);
-            }
+        std::size_t j = call.j0;
+        for (; j + kProductVectors * L <= call.j1; j += kProductVectors * L) {
+            product_columns<T, kProductVectors>(call, k0, n, j);
         }
+        const std::size_t end = (call.j1 + kStrip<T> - 1) / kStrip<T> * kStrip<T>;  // padding up to a whole strip
+        for (; j < end; j += L) product_columns<T, 1>(call, k0, n, j);
     }
 }
 
