@@ -94,14 +94,14 @@ class Descent:
         means = np.array([x.mean() for x in peaks])
         found = [
             Claim(
-                f"largest ‖h_t‖ at n = {wide}, over that at n = {narrow}",
+                f"largest ‖h_t‖ at n = {wide}, over that at n = {n[0]}",
                 "Figure 3b",
                 float(ratio),
                 "below 1",
                 0.0,
                 1.0,
             )
-            for narrow, wide, ratio in zip(n, n[1:], means[1:] / means[:-1], strict=False)
+            for wide, ratio in zip(n[1:], means[1:] / means[0], strict=True)
         ]
         for name, figure, values, sign in (
             ("largest ‖h_t‖", "Figure 3b", peaks, -1),
