@@ -66,6 +66,9 @@ void product(const ProductCall<T>& call) {
         for (; j + kProductVectors * L <= call.j1; j += kProductVectors * L) {
             product_columns<T, kProductVectors>(call, k0, n, j);
         }
+        if constexpr (kProductVectors > 2) {
+            for (; j + 2 * L <= call.j1; j += 2 * L) product_columns<T, 2>(call, k0, n, j);
+        }
         const std::size_t end = (call.j1 + kStrip<T> - 1) / kStrip<T> * kStrip<T>;  // padding up to a whole strip
         for (; j < end; j += L) product_columns<T, 1>(call, k0, n, j);
     }
