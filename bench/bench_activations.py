@@ -117,7 +117,7 @@ def one_dimensional(n: int, threads: int, repeats: int) -> None:
         print("running", name, depth, file=sys.stderr, flush=True)
         make = functools.partial(nk.Network, depth, name, weight_std, bias_std)
         start = time.perf_counter()
-        nk.ScalarKernel.on_sphere(make(), n_inputs=10).ntk(1.0)
+        nk.ScalarKernel.on_sphere(make(), n_inputs=10).theta(1.0)
         table = time.perf_counter() - start
         cells = [f"{name}, depth {depth}, σ_w {weight_std:.3g}, σ_b {bias_std:g}{'' if equal else ', unequal norms'}"]
         for dtype in (np.dtype(np.float64), np.dtype(np.float32)):
