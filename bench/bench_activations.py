@@ -2,6 +2,7 @@
 
     python bench/bench_activations.py                      # all activations, both dtypes: about a minute
     python bench/bench_activations.py --only tanh,erf      # some of them
+    python bench/bench_activations.py --one-dimensional    # kernels of the angle alone, shallow and deep
 
 Conditions:
 
@@ -13,6 +14,9 @@ Conditions:
 - Each activation alternates with relu at the same size, after a pause that lets threads fall asleep; a row gives the
   median time, and the median of the ratios of neighbouring runs, which a slow drift of the machine's load does not
   touch.
+- *One-dimensional*: points of a sphere, or of all lengths where the network is homogeneous; each network alternates
+  with relu of depth 4 on the sphere. A part of each result is checked against the same part computed layer by layer.
+  *Table*: the first `ScalarKernel` of a network, all three kernels.
 - Of the smooth ones the answer is checked first, on three points, against ``method="quadrature"``, an independent
   two-dimensional Gauss-Hermite rule: a wrong one ends the run.
 """
@@ -21,6 +25,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import os
 import platform
 import sys
@@ -85,6 +90,48 @@ def measure(name: str, x: np.ndarray, threads: int, repeats: int) -> tuple[float
     return median(own for own, _ in pairs), median(own / other for own, other in pairs)
 
 
+# Activation, depth, weight_std, bias_std, whether all norms are equal.
+ONE_DIMENSIONAL = [
+    ("relu", 4, 1.0, 0.1, True),
+    ("relu", 64, 1.0, 0.1, True),
+    ("relu", 64, 2**0.5, 0.0, True),
+    ("relu", 300, 2**0.5, 0.0, True),
+    ("tanh", 4, 1.0, 0.1, True),
+    ("tanh", 64, 1.0, 0.1, True),
+    ("tanh", 64, 1.2, 0.1, True),
+    ("tanh", 300, 1.0, 0.1, True),
+    ("tanh", 64, 2.0, 0.1, True),
+    ("relu", 64, 2**0.5, 0.0, False),
+]
+TOLERANCE = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 5e-6}
+
+
+def one_dimensional(n: int, threads: int, repeats: int) -> None:
+    """Print the table of the kernels that are functions of the angle."""
+    x = np.random.default_rng(0).standard_normal((n, 10))
+    sphere = x * (10**0.5 / np.linalg.norm(x, axis=1, keepdims=True))
+    relu = nk.Network(DEPTH)
+    print("| network | float64 | × relu of depth 4 | float32 | × relu of depth 4 | table |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for name, depth, weight_std, bias_std, equal in ONE_DIMENSIONAL:
+        print("running", name, depth, file=sys.stderr, flush=True)
+        make = functools.partial(nk.Network, depth, name, weight_std, bias_std)
+        start = time.perf_counter()
+        nk.ScalarKernel.on_sphere(make(), n_inputs=10).theta(1.0)
+        table = time.perf_counter() - start
+        cells = [f"{name}, depth {depth}, σ_w {weight_std:.3g}, σ_b {bias_std:g}{'' if equal else ', unequal norms'}"]
+        for dtype in (np.dtype(np.float64), np.dtype(np.float32)):
+            net, points, beside = make(), (sphere if equal else x).astype(dtype), sphere.astype(dtype)
+            gap = np.abs(net.ntk(points)[:64, -64:] - net.ntk(points[:64], points[-64:])).max()
+            if not gap <= TOLERANCE[dtype] * net.ntk_diagonal(points).max():
+                raise SystemExit(f"error: {cells[0]} is wrong by {gap}")
+            pairs = [(timed(net, points, threads), timed(relu, beside, threads)) for _ in range(repeats)]
+            cells.append(f"{1e3 * median(own for own, _ in pairs):.1f} ms")
+            cells.append(f"{median(own / other for own, other in pairs):.2f}")
+        print("| " + " | ".join([*cells, f"{1e3 * table:.1f} ms"]) + " |", flush=True)
+    print(f"\n{n} points, 10 features, Θ. {facts(threads)}")
+
+
 def floor(n: int, dtype: str) -> float:
     """Return the seconds that writing an (n, n) matrix takes, once its memory is there."""
     out = np.empty((n, n), dtype)
@@ -118,6 +165,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="threads (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=5, help="alternated runs of each (default: %(default)s)")
     parser.add_argument("--only", default=",".join(names), help="some activations, comma-separated (default: all)")
+    parser.add_argument("--one-dimensional", action="store_true", help="kernels of the angle alone instead")
     args = parser.parse_args()
     wanted = args.only.split(",")
     if unknown := set(wanted) - set(names):
@@ -132,6 +180,8 @@ def main() -> None:
     # Of kinked activations, whose expansions are cut at degree 2000.
     warnings.simplefilter("ignore", nk.ExpansionWarning)
 
+    if args.one_dimensional:
+        return one_dimensional(args.n, args.threads, args.repeats)
     x = np.random.default_rng(0).standard_normal((args.n, 10))
     writes = {dtype: floor(args.n, dtype) for dtype in ("float64", "float32")}
     listed = act.available()

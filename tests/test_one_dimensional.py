@@ -132,6 +132,31 @@ def test_three_hundred_layers(bias: float, dtype: DType) -> None:
     compare_with_the_oracle(Case(depth=300, weight_std=SQRT2, bias_std=bias), *sphere(dtype))
 
 
+@pytest.mark.parametrize("data", [sphere, lengths])
+def test_steep_kernels_in_float32(data: object) -> None:
+    # Rounded unit vectors would show: angles come from double, the rest is float32.
+    assert callable(data)
+    X, Z = data(np.float32)
+    for depth in (30, 64, 200):
+        net = nk.Network(depth, "relu", SQRT2, 0.0)
+        K, exact = net.ntk(X, Z), net.ntk(X.astype(np.float64), Z.astype(np.float64))
+        assert K.dtype == np.float32
+        scale = np.sqrt(np.outer(net.ntk_diagonal(X), net.ntk_diagonal(Z)))
+        assert np.abs((K - exact) / scale).max() <= TOLERANCE[X.dtype]
+        assert not np.array_equal(K, exact.astype(np.float32))
+
+
+def test_layers_that_share_a_variance() -> None:
+    X, Z = sphere()
+    net = nk.Network(40, "tanh", 1.1)
+    first, again = net.kernels(X, Z), net.kernels(X, Z)  # expansions are remembered
+    other = nk.Network(40, [nk.activations.tanh() for _ in range(39)], 1.1).kernels(X, Z, threads=1)
+    for a, b, c in zip(first, again, other, strict=True):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(a, c)
+    np.testing.assert_array_equal(net.ntk_diagonal(X), np.diagonal(net.ntk(X)))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_many_features(dtype: DType) -> None:
     # More than are compared one by one: the angle comes from a matrix product.

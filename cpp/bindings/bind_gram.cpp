@@ -62,9 +62,18 @@ void bind_gram(py::module_& m) {
                     network.activation.push_back(
                         {family(name), parameters, nullptr, layer < titles.size() ? titles[layer] : ""});
                     if (layer >= functions.size() || functions[layer].is_none()) continue;
-                    // of an expansion the parameters are the breakpoints
-                    network.activation.back().expandable =
-                        std::make_shared<const Expandable>(Expandable{function(functions[layer]), parameters, rtol});
+                    // of an expansion the parameters are the breakpoints; equal layers share it
+                    std::shared_ptr<const Expandable>& expandable = network.activation.back().expandable;
+                    for (std::size_t like = 0; like < layer && expandable == nullptr; ++like) {
+                        const Activation& other = network.activation[like];
+                        if (functions[like].is(functions[layer]) && other.parameters == parameters) {
+                            expandable = other.expandable;
+                        }
+                    }
+                    if (expandable == nullptr) {
+                        expandable = std::make_shared<const Expandable>(
+                            Expandable{function(functions[layer]), parameters, rtol, make_single_expansions()});
+                    }
                 }
                 network.validate();
                 return network;

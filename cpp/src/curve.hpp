@@ -127,10 +127,15 @@ inline double clenshaw(const std::vector<double>& c, double x) {
     constexpr double kStraight = std::numeric_limits<double>::infinity();
     for (std::size_t n = 32; n <= most; n *= 2) {
         std::optional<Curve> shortest = interpolate(n, kStraight);
+        const auto compare = [&](double bend) {
+            std::optional<Curve> other = interpolate(n, bend);
+            if (other && (!shortest || other->terms() < shortest->terms())) shortest = std::move(other);
+        };
         if (n > 32) {
-            for (const double bend : {1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001}) {
-                std::optional<Curve> other = interpolate(n, bend);
-                if (other && (!shortest || other->terms() < shortest->terms())) shortest = std::move(other);
+            for (const double bend : {1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001}) compare(bend);
+            if (shortest && !std::isinf(shortest->bend)) {
+                const double best = shortest->bend;
+                for (const double factor : {0.55, 1.8}) compare(best * factor);
             }
         }
         if (shortest) return shortest;

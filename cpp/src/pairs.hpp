@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "curve.hpp"
+#include "fine_start.hpp"
 #include "ntkcore/aligned.hpp"
 #include "ntkcore/gram.hpp"
 #include "smooth.hpp"
@@ -202,6 +203,9 @@ class Pairs {
         curve_ = true;
     }
     [[nodiscard]] bool uses_curve() const { return curve_; }
+    void drop_curve() { curve_ = false; }
+    // From now on angles come from double, if features are few.
+    void start_finely(FineStart fine) { fine_.emplace(std::move(fine)); }
 
     // ρ, D̂ and Θ/√(qq') behind all layers where the first ones are cos(angles), for pairs of sample 0 with the next
     // ones; null where one is not wanted.
@@ -284,7 +288,9 @@ class Pairs {
 
     // ρ¹ and Θ¹ = Σ¹; `product`: the row's inner products, unless samples are compared feature by feature.
     void start(const Row<T>& row, const T* product) const {
-        if (rows().direct()) {
+        if (fine_) {
+            if constexpr (std::is_same_v<T, float>) fine_->run(row.i, row.j0, row.begin, row.end, row.u);
+        } else if (rows().direct()) {
             k_.start_direct({rows().panel(row.i / kPanel), row.i % kPanel, cols().panel(row.j0 / kPanel),
                              rows().features(), row.begin, row.end, row.u, row.theta});
         } else {
@@ -396,6 +402,7 @@ class Pairs {
     std::vector<char> uniform_;              // all samples have the same tables there
     bool precise_ = false, compensated_ = false, one_dimensional_ = false;
     std::optional<SmoothLayers> smooth_;
+    std::optional<FineStart> fine_;  // of kernels that the curve gives from u alone
     bool curve_ = false;
     std::vector<T> rho_, dot_, theta_;  // the series of the curve
     double bend_ = 0.0;

@@ -20,6 +20,9 @@ constexpr std::size_t kTableSkew = 16;
 
 constexpr std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
 
+// Waking other threads, and waiting for one that the machine is slow to wake, costs as much as 10⁵ numbers.
+int team(std::size_t numbers, int threads) { return numbers < std::size_t{1} << 18 ? 1 : threads; }
+
 // NumericalError, naming the layer and the largest variance, if its activation cannot take some variance.
 template <class T>
 void check_variances(const Layer<T>& layer, const Activation& activation, std::size_t m, const std::vector<Scaled>& q) {
@@ -35,6 +38,14 @@ void check_variances(const Layer<T>& layer, const Activation& activation, std::s
     throw NumericalError("the activation of hidden layer " + std::to_string(m + 1) + " (" + title +
                          ") has no kernel at the variance " + text +
                          ", which some sample has there: change the scale of X, weight_std or bias_std");
+}
+
+// σ(cx) = cσ(x) for c > 0 in all layers, and no bias behind any.
+bool proportional(const Network& network) {
+    for (std::size_t m = 0; m < network.activation.size(); ++m) {
+        if (network.activation[m].family != Family::ab_relu || network.affine[m + 1].bias_std != 0.0) return false;
+    }
+    return true;
 }
 
 // Calls body(row) with row[k] = x(i, k), without a test of the stride in the inner loops.
@@ -75,7 +86,7 @@ Samples<T>::Samples(const Network& network, const Layers<T>& layers, MatrixView<
     std::vector<Scaled> q(n_);
     std::atomic<bool> any_zero{false};
     const tile::RowKernels<In>& over_rows = tile::kernels<In>().rows;
-    parallel_for(padded_ / kBlock, threads, [&](std::size_t block, int, Work&) {
+    parallel_for(padded_ / kBlock, team(n_ * (features_ + 64), threads), [&](std::size_t block, int, Work&) {
         Aligned<In> buffer;
         for (std::size_t i = block * kBlock; i < std::min(n_, (block + 1) * kBlock); ++i) {
             with_row(x, i, buffer, [&](const In* row) {
@@ -105,6 +116,7 @@ Samples<T>::Samples(const Network& network, const Layers<T>& layers, MatrixView<
         std::fill(q.begin(), q.end(), common_);
     } else {
         common_ = Scaled();
+        proportional_ = !any_zero_ && proportional(network);
     }
     make_layers(network, layers, std::move(q), levels, threads);
     if (direct()) {
@@ -115,7 +127,8 @@ Samples<T>::Samples(const Network& network, const Layers<T>& layers, MatrixView<
 }
 
 // All samples through all layers: the tables of the activations and of the affine maps behind them, and the diagonal.
-// Samples that are all alike are worked out once: their tables hold one block.
+// Samples that are all alike are worked out once: their tables hold one block. So are those of homogeneous networks,
+// whose variances all grow by the same factor.
 template <class T>
 void Samples<T>::make_layers(const Network& network, const Layers<T>& layers, std::vector<Scaled> q, Levels levels,
                              int threads) {
@@ -123,6 +136,10 @@ void Samples<T>::make_layers(const Network& network, const Layers<T>& layers, st
     const std::size_t count = alike() ? 1 : n_;
     const std::size_t padded = alike() ? std::min(kBlock, round_up(n_, tile::kColumnStep)) : padded_;
     table_stride_ = padded + kTableSkew;
+    std::vector<Scaled> roots;  // √q¹, where all variances are in proportion
+    if (proportional_) {
+        for (const Scaled& variance : q) roots.push_back(sqrt(variance));
+    }
     q.resize(count);
     std::vector<double> theta(count, 1.0);  // Θ/q; Θ¹ = Σ¹
     std::vector<Scaled> dot(count), dot_scale(count);
@@ -131,7 +148,15 @@ void Samples<T>::make_layers(const Network& network, const Layers<T>& layers, st
     const auto keep = [&] {
         Scale<T> scale{std::vector<Scaled>(n_), Aligned<T>(padded_)};
         Scale<T> dots{std::vector<Scaled>(n_), Aligned<T>(padded_)};
+        const Scaled growth = proportional_ && !q[0].zero() ? quotient(sqrt(q[0]), roots[0]) : Scaled();
         for (std::size_t i = 0; i < n_; ++i) {
+            if (proportional_) {
+                scale.exact[i] = roots[i] * growth;
+                scale.rounded[i] = saturate<T>(scale.exact[i]);
+                dots.exact[i] = dot_scale[0];
+                dots.rounded[i] = saturate<T>(dot_scale[0]);
+                continue;
+            }
             if (alike() && i > 0) {
                 scale.exact[i] = scale.exact[0];
                 scale.rounded[i] = scale.rounded[0];
@@ -157,13 +182,14 @@ void Samples<T>::make_layers(const Network& network, const Layers<T>& layers, st
         const Scaled bias = square(affine.bias_std);
         check_variances(*layers[m], network.activation[m], m, q);
         layers[m]->prepare(q.data(), count, threads);
-        tables_.emplace_back(layers[m]->tables() * table_stride_);
+        tables_.push_back(Aligned<T>::raw(layers[m]->tables() * table_stride_));
         const std::size_t blocks = round_up(padded, kBlock) / kBlock;
         std::vector<Sensitivity> sensitivity(blocks);
         bias_.emplace_back(bias.zero() ? 0 : 3 * padded);
         bias_stride_ = padded;
         T* const r = bias.zero() ? nullptr : bias_.back().data();
-        parallel_for(blocks, threads, [&](std::size_t block, int, Work&) {
+        const int workers = team(count * (layers[m]->tables() + 64), threads);
+        parallel_for(blocks, workers, [&](std::size_t block, int, Work&) {
             const std::size_t i0 = block * kBlock;
             const std::size_t i1 = std::min(count, i0 + kBlock);
             Moments moments[kBlock];
@@ -200,10 +226,12 @@ void Samples<T>::make_layers(const Network& network, const Layers<T>& layers, st
                 mean_slope[i] = affine.weight_std * of.mean_slope;
                 q[i] = next;
             }
-            if (!alike()) return;
-            for (std::size_t t = 0; t < layers[m]->tables(); ++t) {
-                std::fill_n(first + t * table_stride_, padded, first[t * table_stride_]);
+            const std::size_t end = std::min(padded, i0 + kBlock);
+            for (std::size_t t = 0; t < layers[m]->tables(); ++t) {  // the padding
+                T* const table = first + t * table_stride_;
+                std::fill(table + (i1 - i0), table + (end - i0), alike() ? *table : T(0));
             }
+            if (!alike()) return;
             for (std::size_t t = 0; r != nullptr && t < 3; ++t) std::fill_n(r + t * padded, padded, r[t * padded]);
         });
         layers[m]->release();
@@ -231,7 +259,7 @@ template <class In>
 void Samples<T>::make_panels(MatrixView<const In> x, int threads, const std::vector<UnitRow>& rows) {
     const double half = std::sqrt(0.5);
     unit_ = Aligned<T>(padded_ * features_);
-    parallel_for(padded_ / kBlock, threads, [&](std::size_t block, int, Work&) {
+    parallel_for(padded_ / kBlock, team(n_ * features_, threads), [&](std::size_t block, int, Work&) {
         T* panel = unit_.data() + block * kBlock * features_;
         for (std::size_t i = block * kBlock; i < std::min(n_, (block + 1) * kBlock); ++i) {
             T* to = panel + i % kBlock;

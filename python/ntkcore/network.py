@@ -117,10 +117,11 @@ class Network:
 
     @functools.cached_property
     def _native(self) -> _core.Network:
+        functions = {id(a): getattr(a, "engine_function", None) for a in self.activations}  # one for equal layers
         return _core.Network(
             list(zip(self.weight_std, self.bias_std, strict=True)),
             [(a.family, list(a.coefficients)) for a in self.activations],
-            [getattr(a, "engine_function", None) for a in self.activations],
+            [functions[id(a)] for a in self.activations],
             self.rtol or 0.0,
             [repr(a) for a in self.activations],
         )

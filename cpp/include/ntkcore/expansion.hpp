@@ -11,8 +11,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
 
+#include "ntkcore/aligned.hpp"
 #include "ntkcore/lattice.hpp"
 #include "ntkcore/moments.hpp"
 #include "ntkcore/scaled.hpp"
@@ -22,11 +24,16 @@ namespace ntkcore {
 // y[i] = σ(x[i]) for n points; may be called from several threads.
 using Function = std::function<void(const double* x, std::size_t n, double* y)>;
 
+class SingleExpansions;
+
 struct Expandable {
     Function function;
     std::vector<double> breakpoints;  // where σ is not smooth
     double rtol = 0.0;                // 0: 1e-10 in double, 1e-6 in float
+    // Those at single variances: where all samples have the same, it soon is the same in every layer.
+    std::shared_ptr<SingleExpansions> known = nullptr;
 };
+[[nodiscard]] std::shared_ptr<SingleExpansions> make_single_expansions();
 
 // The degrees that occur: 1, 3, 5, …; 0, 2, 4, …; 0, 1, 2, ….
 enum class Parity { odd, even, none };
@@ -47,7 +54,8 @@ struct Expansion {
     Parity parity = Parity::none;
     std::size_t terms = 0;                // coefficients per variance
     bool capped = false;                  // the tolerance needs more of them
-    std::vector<double> coefficients;     // term t at the distinct variance v at [v·terms + t]; Σ_t of the squares is 1
+    Aligned<double> coefficients;         // term t at the distinct variance v at [v·terms + t]; Σ_t of the squares is 1
+    std::vector<double> largest;          // of each term, the largest square
     std::vector<std::uint32_t> distinct;  // of every sample, the index of its variance among the distinct ones
     std::vector<Moments> moments;         // per distinct variance
     std::vector<Truncation> truncation;   // per distinct variance

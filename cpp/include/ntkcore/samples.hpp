@@ -65,8 +65,9 @@ class Samples {
     [[nodiscard]] const T* tables(std::size_t m, std::size_t i = 0) const { return tables_[m].data() + column(i); }
     [[nodiscard]] std::size_t stride() const { return table_stride_; }
     [[nodiscard]] std::size_t tables_count(std::size_t m) const { return tables_[m].size() / table_stride_; }
-    // All samples have the same variance: the tables hold the same numbers for all, in one block.
-    [[nodiscard]] bool alike() const { return !common_.zero(); }
+    // All samples have the same variance, or all keep the proportions of their variances: the tables hold the same
+    // numbers for all, in one block.
+    [[nodiscard]] bool alike() const { return !common_.zero() || proportional_; }
     // How much the truncation of expansions up to hidden layer m matters, over all samples.
     [[nodiscard]] const Sensitivity& sensitivity(std::size_t m) const { return sensitivity_[m]; }
 
@@ -123,7 +124,7 @@ class Samples {
     void make_centred_rows(MatrixView<const In> x, int threads, const std::vector<UnitRow>& rows, const Samples* like);
 
     std::size_t n_ = 0, padded_ = 0, table_stride_ = 0, bias_stride_ = 0, features_ = 0, feature_stride_ = 0;
-    bool wide_ = false, any_zero_ = false, any_degenerate_ = false;
+    bool wide_ = false, any_zero_ = false, any_degenerate_ = false, proportional_ = false;
     Aligned<T> unit_, strips_, centre_, half_norm_;
     std::vector<Aligned<T>> bias_, tables_;  // per hidden layer
     std::vector<Scale<T>> scale_, dot_scale_;

@@ -25,6 +25,7 @@ struct Class {
 
 class Expander {
     static constexpr std::size_t kBlock = 256;  // variances evaluated together
+    static constexpr std::size_t kMany = 256;   // are worth waking other threads
     static constexpr double kEps = std::numeric_limits<double>::epsilon();
     // The size of the last Legendre coefficients, relative to √E[σ²] and weighted with the density: above it a variance
     // gets panels of its own.
@@ -64,7 +65,7 @@ class Expander {
         for (std::size_t terms = std::min<std::size_t>(48, most);; terms = std::min(2 * terms, most)) {
             Sums sums;
             a.assign(terms, 0.0);
-            alone(i, 1, terms, &sums, a.data());
+            alone(i, 1, terms, &sums, a.data(), nullptr, false);
             const std::size_t need = needed(sums, a.data(), terms, tolerance);
             if (need <= terms) return need;
             if (terms == most) return most + 1;
@@ -99,7 +100,8 @@ class Expander {
                 pieces.push_back({&c, i, std::min(step, c.last - i), together ? matrices.size() : 0});
             }
         }
-        parallel_for(pieces.size(), threads_, [&](std::size_t p, int, Work&) {
+        const int threads = roots_.size() < kMany ? 1 : threads_;
+        parallel_for(pieces.size(), threads, [&](std::size_t p, int, Work&) {
             const Piece& piece = pieces[p];
             Sums* s = sums.data() + piece.first;
             double* a = coefficients.data() + piece.first * terms;
@@ -143,6 +145,10 @@ class Expander {
             square += a[t] * a[t];
             slope += static_cast<double>(degree_of(parity, t)) * (a[t] * a[t]);
         }
+        rest(sums, square, slope, tail, slope_tail);
+    }
+    // The same of their Σ a_k² and Σ k a_k².
+    static void rest(const Sums& sums, double square, double slope, double& tail, double& slope_tail) {
         const double doubt = std::sqrt(sums.square) * sums.unresolved;
         tail = std::fmax(0.0, sums.square - square) + 8 * kEps * sums.square + 4 * doubt;
         slope_tail = std::fmax(0.0, sums.slope - slope) + 64 * kEps * sums.slope +
@@ -202,9 +208,10 @@ class Expander {
         if (sigma_.even() && matrix.even_terms > 0) part(space.even, matrix.even, matrix.even_terms, 0);
     }
 
-    // Variances with nodes of their own.
+    // Variances with nodes of their own; one by itself on panels of its own, where these do more than those of its
+    // class.
     void alone(std::size_t first, std::size_t m, std::size_t terms, Sums* sums, double* a,
-               const std::vector<std::size_t>* rows = nullptr) const {
+               const std::vector<std::size_t>* rows = nullptr, bool own = true) const {
         const std::size_t parts = sigma_.parity == Parity::none ? 2 : 1;
         const std::size_t computed = rows == nullptr ? terms : parts * (rows->back() + 1);
         std::vector<Rule> rules;
@@ -213,7 +220,7 @@ class Expander {
         for (std::size_t i = first; i < first + m; ++i) {
             const auto of = std::find_if(classes_.begin(), classes_.end(), [i](const Class& c) { return i < c.last; });
             std::vector<double> edges;
-            if (m > 1 || !shared_) {
+            if (m > 1 || !shared_ || !own || of->low == of->high) {
                 const double ratio = of->high / roots_[i];
                 for (const double e : of->edges) {
                     if (e * ratio < of->reach) edges.push_back(e * ratio);

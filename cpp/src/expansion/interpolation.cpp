@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "ntkcore/blas.hpp"
-#include "ntkcore/parallel.hpp"
 
 namespace ntkcore {
 namespace {
@@ -15,7 +14,7 @@ constexpr double kWidth = 2.0;       // of √q in an interval
 constexpr std::size_t kLast = 4;     // Chebyshev coefficients that tell whether the series has ended
 constexpr double kFinest = 3e-12;    // below this tolerance rounding errors would show
 constexpr double kRounding = 1e-16;  // of a Chebyshev coefficient, a degree
-constexpr std::size_t kBlock = 256;  // √q worked out together
+constexpr std::size_t kBlock = 128;  // √q worked out together: their coefficients stay in the cache
 
 // Chebyshev points of the second kind: both ends are among them.
 double chebyshev(std::size_t j, std::size_t n) {
@@ -23,12 +22,6 @@ double chebyshev(std::size_t j, std::size_t n) {
 }
 
 }  // namespace
-
-// Term t at point j at [t·n + j], then E[σ²] and q E[σ̇²].
-struct Interpolation::Values {
-    std::vector<double> at;
-    double unresolved = 0.0;
-};
 
 Interpolation::Interpolation(const std::vector<double>& roots, double tolerance)
     : roots_(roots), tolerance_(tolerance) {
@@ -100,42 +93,48 @@ void Interpolation::weights(const Interval& of, double root, double* to) const {
         to[j] = (j % 2 == 0 ? 1.0 : -1.0) * (j == 0 || j + 1 == of.n ? 0.5 : 1.0) / d;
         total += to[j];
     }
-    for (std::size_t j = 0; j < of.n; ++j) to[j] /= total;
+    total = 1.0 / total;
+    for (std::size_t j = 0; j < of.n; ++j) to[j] *= total;
 }
 
 // Have the series ended, and do the polynomials meet the checks?
-bool Interpolation::accept(const Interval& of, Parity parity, std::size_t terms, const std::vector<Sums>& sums,
+bool Interpolation::accept(const Interval& of, const std::vector<double>& share, const std::vector<Sums>& sums,
                            const std::vector<double>& a, Values& values) const {
     const std::size_t n = of.n;
-    const std::size_t rows = terms + 2;
+    const std::size_t terms = share.size();
+    const std::size_t rows = terms + kSums;
     double least_square = sums[of.points[0]].square;
     double least_slope = sums[of.points[0]].slope;
+    values.unresolved = 0.0;
     values.at.resize(rows * n);
     for (std::size_t j = 0; j < n; ++j) {
         const Sums& s = sums[of.points[j]];
         if (s.constant || s.exponent != 0) return false;
         const double* from = a.data() + of.points[j] * terms;
         for (std::size_t t = 0; t < terms; ++t) values.at[t * n + j] = from[t];
-        values.at[terms * n + j] = s.square;
-        values.at[(terms + 1) * n + j] = s.slope;
+        const double of_sums[kSums] = {s.square, s.slope, s.odd_square, s.odd_slope};
+        for (std::size_t t = 0; t < kSums; ++t) values.at[(terms + t) * n + j] = of_sums[t];
         values.unresolved = std::fmax(values.unresolved, s.unresolved);
         least_square = std::fmin(least_square, s.square);
         least_slope = std::fmin(least_slope, s.slope);
     }
     if (!(least_square > 0) || !(least_slope > 0)) return false;
 
-    // √(Σ (k+1) δ_k²) and the errors of the sums, as amplitudes: what Expander::rest expects of `unresolved`
+    // √(Σ share δ²) and the errors of the sums, as amplitudes: what Expander::rest expects of `unresolved`
     const auto amplitude = [&](auto error_of) {
         double sum = 0.0;
         for (std::size_t t = 0; t < terms; ++t) {
             const double error = error_of(t);
-            sum += static_cast<double>(degree_of(parity, t) + 1) * (error * error);
+            sum += share[t] * (error * error);
         }
-        return std::fmax(std::sqrt(sum), std::fmax(error_of(terms) / std::sqrt(least_square),
-                                                   error_of(terms + 1) / std::sqrt(least_slope)));
+        const double squares = std::fmax(error_of(terms), error_of(terms + 2)) / std::sqrt(least_square);
+        const double slopes = std::fmax(error_of(terms + 1), error_of(terms + 3)) / std::sqrt(least_slope);
+        return std::fmax(std::sqrt(sum), std::fmax(squares, slopes));
     };
-    const double degrees = static_cast<double>(degrees_of(parity, terms));
-    const double allowed = (std::fmin(1e-13, 1e-3 * tolerance_) + kRounding * degrees) * std::sqrt(least_square);
+    double all = 0.0;
+    for (const double s : share) all += s;
+    const double rounding = 2 * kRounding * std::sqrt(all);
+    const double allowed = (std::fmin(1e-13, 1e-3 * tolerance_) + rounding) * std::sqrt(least_square);
 
     std::vector<double> cosines(kLast * n);
     for (std::size_t k = 0; k < kLast; ++k) {
@@ -161,72 +160,68 @@ bool Interpolation::accept(const Interval& of, Parity parity, std::size_t terms,
         weights(of, roots_[of.checked[c]], weight.data());
         gemm_nt(1, rows, n, weight.data(), n, values.at.data(), n, found.data(), rows);
         const Sums& s = sums[of.checks[c]];
+        const double of_sums[kSums] = {s.square, s.slope, s.odd_square, s.odd_slope};
         const double* exact = a.data() + of.checks[c] * terms;
         error = std::fmax(error, amplitude([&](std::size_t t) {
-                              return std::fabs(found[t] - (t < terms ? exact[t] : t == terms ? s.square : s.slope));
+                              return std::fabs(found[t] - (t < terms ? exact[t] : of_sums[t - terms]));
                           }));
     }
     values.unresolved += error;
     return error <= 4 * allowed;
 }
 
-bool Interpolation::complete(Parity parity, std::size_t terms, int threads, std::vector<Sums>& sums,
-                             std::vector<double>& a) {
-    if (std::all_of(intervals_.begin(), intervals_.end(), [](const Interval& of) { return of.n == 0; })) return true;
-    std::vector<Values> values(intervals_.size());
+bool Interpolation::fits(const std::vector<double>& share, const std::vector<Sums>& sums,
+                         const std::vector<double>& a) {
+    values_.resize(intervals_.size());
     bool good = true;
     for (std::size_t v = 0; v < intervals_.size(); ++v) {
         Interval& of = intervals_[v];
-        if (of.n == 0 || accept(of, parity, terms, sums, a, values[v])) continue;
+        if (of.n == 0 || accept(of, share, sums, a, values_[v])) continue;
         of.n *= 2;
         good = false;
     }
-    if (!good) {
-        place();
-        return false;
-    }
+    if (!good) place();
+    return good;
+}
 
-    std::vector<Sums> all_sums(roots_.size());
-    std::vector<double> all(roots_.size() * terms);
-    struct Piece {
-        std::size_t interval, first, last, from;  // from: of an interval without polynomial, its place in points_
-    };
-    std::vector<Piece> pieces;
+std::vector<Interpolation::Piece> Interpolation::pieces() const {
+    std::vector<Piece> result;
     std::size_t at = 0;
     for (std::size_t v = 0; v < intervals_.size(); ++v) {
         const Interval& of = intervals_[v];
         for (std::size_t i = of.first; i < of.last; i += kBlock) {
-            pieces.push_back({v, i, std::min(of.last, i + kBlock), at + (i - of.first)});
+            result.push_back({v, i, std::min(of.last, i + kBlock), at + (i - of.first)});
         }
         at += of.n == 0 ? of.last - of.first : of.n + kChecks;
     }
-    parallel_for(pieces.size(), threads, [&](std::size_t p, int, Work&) {
-        const auto [v, first, last, from] = pieces[p];
-        const Interval& of = intervals_[v];
-        const std::size_t m = last - first;
-        if (of.n == 0) {
-            std::copy_n(sums.begin() + static_cast<std::ptrdiff_t>(from), m,
-                        all_sums.begin() + static_cast<std::ptrdiff_t>(first));
-            std::copy_n(a.begin() + static_cast<std::ptrdiff_t>(from * terms), m * terms,
-                        all.begin() + static_cast<std::ptrdiff_t>(first * terms));
-            return;
-        }
-        std::vector<double> weight(m * of.n);
-        for (std::size_t i = 0; i < m; ++i) weights(of, roots_[first + i], weight.data() + i * of.n);
-        const double* at_points = values[v].at.data();
-        gemm_nt(m, terms, of.n, weight.data(), of.n, at_points, of.n, all.data() + first * terms, terms);
-        std::vector<double> two(m * 2);
-        gemm_nt(m, 2, of.n, weight.data(), of.n, at_points + terms * of.n, of.n, two.data(), 2);
-        for (std::size_t i = 0; i < m; ++i) {
-            Sums& s = all_sums[first + i];
-            s.square = two[2 * i];
-            s.slope = two[2 * i + 1];
-            s.unresolved = values[v].unresolved;
-        }
-    });
-    sums = std::move(all_sums);
-    a = std::move(all);
-    return true;
+    return result;
+}
+
+void Interpolation::evaluate(const Piece& piece, std::size_t terms, const std::vector<Sums>& sums,
+                             const std::vector<double>& a, Sums* to_sums, double* to) const {
+    const auto [v, first, last, from] = piece;
+    const Interval& of = intervals_[v];
+    const std::size_t m = last - first;
+    if (of.n == 0) {
+        std::copy_n(sums.begin() + static_cast<std::ptrdiff_t>(from), m, to_sums);
+        std::copy_n(a.begin() + static_cast<std::ptrdiff_t>(from * terms), m * terms, to);
+        return;
+    }
+    std::vector<double> weight(m * of.n);
+    for (std::size_t i = 0; i < m; ++i) weights(of, roots_[first + i], weight.data() + i * of.n);
+    const double* at_points = values_[v].at.data();
+    gemm_nt(m, terms, of.n, weight.data(), of.n, at_points, of.n, to, terms);
+    std::vector<double> of_sums(m * kSums);
+    gemm_nt(m, kSums, of.n, weight.data(), of.n, at_points + terms * of.n, of.n, of_sums.data(), kSums);
+    for (std::size_t i = 0; i < m; ++i) {
+        Sums& s = to_sums[i];
+        s = Sums();
+        s.square = of_sums[kSums * i];
+        s.slope = of_sums[kSums * i + 1];
+        s.odd_square = of_sums[kSums * i + 2];
+        s.odd_slope = of_sums[kSums * i + 3];
+        s.unresolved = values_[v].unresolved;
+    }
 }
 
 }  // namespace ntkcore

@@ -19,10 +19,21 @@ class Interpolation {
     // √q where σ is to be integrated, increasing: points of the intervals, and all that lies in none.
     [[nodiscard]] const std::vector<double>& roots() const { return points_; }
 
-    // From the sums and coefficients at roots() those at all √q, in place. What the polynomials may be wrong by goes
-    // into sums.unresolved. False if some are not good enough: then there are more roots(), to start again with.
-    [[nodiscard]] bool complete(Parity parity, std::size_t terms, int threads, std::vector<Sums>& sums,
-                                std::vector<double>& a);
+    // Whether the sums and coefficients at roots() say those at all √q. If not there are more roots(), to start again
+    // with. Errors δ count as √(Σ share δ²): the shares, one a term, are degree + 1, times its weight on a lattice.
+    [[nodiscard]] bool fits(const std::vector<double>& share, const std::vector<Sums>& sums,
+                            const std::vector<double>& a);
+
+    // √q that are worked out together, [first, last); `from`: of an interval without polynomial, its place in roots().
+    struct Piece {
+        std::size_t interval, first, last, from;
+        [[nodiscard]] std::size_t size() const { return last - first; }
+    };
+    [[nodiscard]] std::vector<Piece> pieces() const;
+    // The sums and coefficients of a piece, terms × size() of them in `to`. What the polynomials may be wrong by goes
+    // into to_sums.unresolved.
+    void evaluate(const Piece& piece, std::size_t terms, const std::vector<Sums>& sums, const std::vector<double>& a,
+                  Sums* to_sums, double* to) const;
 
    private:
     static constexpr std::size_t kFirst = 24;  // points of an interval at first
@@ -35,10 +46,15 @@ class Interpolation {
         std::vector<std::size_t> points, checks;  // where they are in points_
         std::vector<std::size_t> checked;         // the checks in roots_
     };
-    struct Values;  // at the points of an interval
+    // At the points of an interval: term t at point j at [t·n + j], then the sums.
+    struct Values {
+        std::vector<double> at;
+        double unresolved = 0.0;
+    };
+    static constexpr std::size_t kSums = 4;  // E[σ²], q E[σ̇²], and what the odd part has of them
 
     void place();
-    [[nodiscard]] bool accept(const Interval& of, Parity parity, std::size_t terms, const std::vector<Sums>& sums,
+    [[nodiscard]] bool accept(const Interval& of, const std::vector<double>& share, const std::vector<Sums>& sums,
                               const std::vector<double>& a, Values& values) const;
     void weights(const Interval& of, double root, double* to) const;
 
@@ -46,6 +62,7 @@ class Interpolation {
     double tolerance_;
     std::vector<Interval> intervals_;
     std::vector<double> points_;
+    std::vector<Values> values_;
 };
 
 }  // namespace ntkcore

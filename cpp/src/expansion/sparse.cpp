@@ -73,30 +73,25 @@ SparseSeries::SparseSeries(Lattice lattice, Parity parity, std::size_t known)
             }
         }
     }
+    for (std::size_t t = 0; t < gamma(); ++t) {
+        const std::size_t odd = parity_ == Parity::odd ? 1 : t % parts_;
+        degree_.push_back(static_cast<double>(2 * node[t / parts_] + odd));
+    }
     bend_.assign(node.size(), 0.0);
+    root_bend_.assign(gamma(), 0.0);
     if (parity_ == Parity::odd) return;
     double sum = 0.0;
     double slopes = 0.0;
     for (std::size_t m = node.size(); m-- > 0;) {
         const double j = even_kink(node[m]);
         bend_[m] = lattice_.weight[m] * j * j;
+        root_bend_[m * parts_] = std::copysign(std::sqrt(bend_[m]), j);
         sum += bend_[m];
         slopes += 2.0 * static_cast<double>(node[m]) * bend_[m];
     }
     rest_ = 1.0 - sum;
     slope_rest_ = 1.0 - slopes;
     for (std::size_t i = 0; i < kFit; ++i) limit_[i] = factor(i, 0.0) / even_kink(node[fit_[i]]);
-}
-
-double SparseSeries::degree(std::size_t term) const {
-    const std::size_t odd = parity_ == Parity::odd ? 1 : parity_ == Parity::none ? term % 2 : 0;
-    return static_cast<double>(2 * lattice_.node[term / parts_] + odd);
-}
-
-double SparseSeries::root_bend(std::size_t term) const {
-    if (parity_ == Parity::odd || (parity_ == Parity::none && term % 2 == 1)) return 0.0;
-    const std::size_t m = term / parts_;
-    return std::copysign(std::sqrt(bend_[m]), even_kink(lattice_.node[m]));
 }
 
 void SparseSeries::complete(const double* known, double* all) const {

@@ -34,14 +34,14 @@ class SparseSeries {
     [[nodiscard]] std::size_t gamma() const { return parts_ * lattice_.node.size(); }
     // How many nodes are known, the first ones.
     [[nodiscard]] std::size_t known() const { return known_; }
-    [[nodiscard]] double degree(std::size_t term) const;
+    [[nodiscard]] double degree(std::size_t term) const { return degree_[term]; }
     // From the known coefficients; and the sums over levels, when they have been scaled.
     void complete(const double* known, double* all) const;
     void sum_levels(double* all) const;
     // u_m = weight_m E[|z| h_k(z)]², and what they leave of Σ u = 1 and of Σ k u = 1.
     [[nodiscard]] const std::vector<double>& bend() const { return bend_; }
     // √u of a term, with the sign of E[|z| h_k(z)]
-    [[nodiscard]] double root_bend(std::size_t term) const;
+    [[nodiscard]] double root_bend(std::size_t term) const { return root_bend_[term]; }
     [[nodiscard]] double rest() const { return rest_; }
     [[nodiscard]] double slope_rest() const { return slope_rest_; }
     // Σ_k a_k² of completed coefficients; and by how much it and Σ_k k a_k² differ from the integrals, the odd and the
@@ -64,6 +64,7 @@ class SparseSeries {
     std::vector<double> far_;              // nodes beyond the known ones × parts × kFit
     std::array<double, kFit> limit_{};     // of γ
     std::vector<double> root_;             // √weight
+    std::vector<double> degree_, root_bend_;
     std::vector<double> bend_;
     double rest_ = 0.0, slope_rest_ = 0.0;
 };
