@@ -86,7 +86,7 @@ struct Result {
 template <class T>
 class Tile {
    public:
-    Tile(const Mlp<T>& mlp, const NtkCall<T>& call, Range i, Range j)
+    Tile(const Mlp<T>& mlp, const NtkCall<T>& call, Range i, Range j, T* scratch)
         : mlp_(mlp),
           call_(call),
           i_(i),
@@ -94,7 +94,8 @@ class Tile {
           k_(mlp.layers().back().outputs),
           per_point_(call.outputs == NtkOutputs::full ? k_ : 1),
           alpha_(i.size() * j.size()),
-          delta_(i.size() * j.size() * per_point_ * per_point_) {}
+          delta_(i.size() * j.size() * per_point_ * per_point_),
+          scratch_(scratch) {}
 
     void add_layers(const Factors<T>& a, const Factors<T>& b, std::size_t i0, std::size_t j0, const Result<T>& to) {
         for (std::size_t l = 0; l < mlp_.depth(); ++l) {
@@ -128,8 +129,14 @@ class Tile {
    private:
     // A Bᵀ for the points of this tile, of which each has so many rows
     void product(Rows<const T> a, Rows<const T> b, std::size_t terms, std::size_t rows, Aligned<T>& c) const {
-        dense::kernels<T>().dot({i_.size() * rows, j_.size() * rows, terms, a.at(i_.begin * rows, 0), a.stride,
-                                 b.at(j_.begin * rows, 0), b.stride, c.data(), j_.size() * rows});
+        const std::size_t n = j_.size() * rows;
+        sums({i_.size() * rows, n, terms, a.at(i_.begin * rows, 0), a.stride, b.at(j_.begin * rows, 0), b.stride,
+              c.data(), n});
+    }
+    void sums(const dense::Dot<T>& call) const {
+        if (!use_panels(call.m, call.n)) return dense::kernels<T>().dot(call);
+        dense::kernels<T>().product({call.m, call.n, call.k, call.a, call.lda, 1, call.b, 1, call.ldb, call.c, call.ldc,
+                                     T(1), call.add ? T(1) : T(0), scratch_});
     }
 
     // δ^ℓ(x)·δ^ℓ(x') of one pass: of output o, of all pairs of outputs, or the mean over the outputs.
@@ -150,8 +157,8 @@ class Tile {
         }
         const bool mean = call_.outputs == NtkOutputs::mean;
         for (std::size_t q = mean ? 0 : o; q < (mean ? k_ : o + 1); ++q) {
-            dense::kernels<T>().dot({i_.size(), j_.size(), terms, da.at(i_.begin * k_ + q, 0), da.stride * k_,
-                                     db.at(j_.begin * k_ + q, 0), db.stride * k_, delta_.data(), n, mean && q > 0});
+            sums({i_.size(), j_.size(), terms, da.at(i_.begin * k_ + q, 0), da.stride * k_, db.at(j_.begin * k_ + q, 0),
+                  db.stride * k_, delta_.data(), n, mean && q > 0});
         }
         if (!mean || k_ == 1) return;
         for (std::size_t e = 0; e < delta_.size(); ++e) delta_[e] /= static_cast<T>(k_);
@@ -186,6 +193,7 @@ class Tile {
     Range i_, j_;
     std::size_t k_, per_point_;
     Aligned<T> alpha_, delta_;
+    T* scratch_;
 };
 
 // Multiplications per pair of points.
@@ -217,8 +225,9 @@ void block(const Mlp<T>& mlp, const NtkCall<T>& call, const Factors<T>& a, Range
         for (std::size_t j = diagonal ? i : 0; j < js.count(); ++j) tiles.emplace_back(i, j);
     }
     const Result<T> to{call.out, call.n, symmetric ? call.n : call.m, numbers(call.outputs, k)};
-    const auto task = [&](std::size_t index, int, Work&) {
-        Tile<T> tile(mlp, call, is[tiles[index].first], js[tiles[index].second]);
+    Scratch<T> scratch(mlp.threads());
+    const auto task = [&](std::size_t index, int worker, Work&) {
+        Tile<T> tile(mlp, call, is[tiles[index].first], js[tiles[index].second], scratch.of(worker));
         tile.add_layers(a, b, rows.begin, cols.begin, to);
         if (symmetric) tile.mirror(rows.begin, cols.begin, to);
     };

@@ -17,7 +17,7 @@ double Dense<T>::scale() const {
 
 template <class T>
 Mlp<T>::Mlp(std::vector<Dense<T>> layers, std::vector<Nonlinearity> activations, int threads)
-    : layers_(std::move(layers)), activations_(std::move(activations)), threads_(threads) {
+    : layers_(std::move(layers)), activations_(std::move(activations)), threads_(threads), scratch_(threads) {
     if (layers_.empty() || activations_.size() + 1 != layers_.size())
         throw std::invalid_argument("a network of depth L has L − 1 activations");
     for (std::size_t l = 0; l < depth(); ++l) {
@@ -43,6 +43,13 @@ template <class T>
 void Buffer<T>::resize(std::size_t n, std::size_t cols) {
     stride_ = padded(cols);
     if (memory_.size() < n * stride_) memory_ = Aligned<T>::raw(n * stride_);
+}
+
+template <class T>
+T* Scratch<T>::of(int worker) {
+    Aligned<T>& mine = memory_[static_cast<std::size_t>(worker)];
+    if (mine.size() == 0) mine = Aligned<T>::raw(dense::kernels<T>().scratch);
+    return mine.data();
 }
 
 template <class T>
@@ -87,7 +94,7 @@ bool Mlp<T>::by_points() const {
         weights += layer.inputs * layer.outputs;
         borrowed = borrowed || use_blas(points_, layer);
     }
-    return points_ > dense::kFusedPoints && weights * sizeof(T) <= kCached && !borrowed;
+    return points_ > dense::kFusedPoints && weights * sizeof(T) <= kNear && !borrowed;
 }
 
 template <class T>
@@ -100,9 +107,9 @@ void Mlp<T>::forward_by_points(const Poll* poll) {
             turned[l] = transposed<T>(layers_[l].weight, layers_[l].outputs, layers_[l].inputs);
     }
     const Parts groups = point_groups(points_);
-    const auto task = [&](std::size_t index, int, Work&) {
+    const auto task = [&](std::size_t index, int worker, Work&) {
         for (std::size_t l = 0; l < depth(); ++l)
-            forward_block(l, groups[index], {0, layers_[l].outputs}, turned[l].data());
+            forward_block(l, groups[index], {0, layers_[l].outputs}, turned[l].data(), worker);
     };
     run_tasks(groups.count(), points_ * weights, threads_, task, poll);
 }
@@ -114,20 +121,20 @@ void Mlp<T>::forward_layer(std::size_t l, const Poll* poll) {
     const Parts neurons = forward_parts<T>(points_, layer);
     const bool turn = thin<T>(layer.inputs);
     const Parts points = use_blas(points_, layer) ? even_parts(points_, kBlasPoints)
-                         : turn                   ? Parts{points_, points_}
-                                                  : even_parts(points_, kPointBlock);
-    const auto task = [&](std::size_t index, int, Work&) {
+                         : turn ? Parts{points_, points_}
+                                : even_parts(points_, use_panels(points_, layer.outputs) ? kBlasPoints : kPointBlock);
+    const auto task = [&](std::size_t index, int worker, Work&) {
         const Range i = neurons[index / points.count()];
         const Aligned<T> turned =
             turn ? transposed<T>(layer.weight + i.begin * layer.inputs, i.size(), layer.inputs) : Aligned<T>{};
-        forward_block(l, points[index % points.count()], i, turned.data());
+        forward_block(l, points[index % points.count()], i, turned.data(), worker);
     };
     run_tasks(neurons.count() * points.count(), points_ * layer.inputs * layer.outputs, threads_, task, poll);
 }
 
 // α̃^{ℓ+1} and α^{ℓ+1} of the neurons i at the points p, from α^ℓ. `turned`: Wᵀ, inputs × neurons, of thin layers.
 template <class T>
-void Mlp<T>::forward_block(std::size_t l, Range p, Range i, const T* turned) {
+void Mlp<T>::forward_block(std::size_t l, Range p, Range i, const T* turned, int worker) {
     const Dense<T>& layer = layers_[l];
     const dense::Kernels<T>& kernels = dense::kernels<T>();
     const Rows<const T> in = input(l);
@@ -139,6 +146,9 @@ void Mlp<T>::forward_block(std::size_t l, Range p, Range i, const T* turned) {
                        before.stride, T(1), T(0)});
     } else if (use_blas(points_, layer)) {
         gemm_nt(p.size(), i.size(), layer.inputs, in.at(p.begin, 0), in.stride, w, layer.inputs, out, before.stride);
+    } else if (use_panels(p.size(), layer.outputs) && !by_points()) {
+        kernels.product({p.size(), i.size(), layer.inputs, in.at(p.begin, 0), in.stride, 1, w, 1, layer.inputs, out,
+                         before.stride, T(1), T(0), scratch_.of(worker)});
     } else {
         kernels.dot(
             {p.size(), i.size(), layer.inputs, in.at(p.begin, 0), in.stride, w, layer.inputs, out, before.stride});
@@ -159,6 +169,8 @@ template struct Dense<float>;
 template struct Dense<double>;
 template class Buffer<float>;
 template class Buffer<double>;
+template class Scratch<float>;
+template class Scratch<double>;
 template class Mlp<float>;
 template class Mlp<double>;
 

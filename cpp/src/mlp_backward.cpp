@@ -87,7 +87,8 @@ void Mlp<T>::backward(const T* direction, const Update& update, const Poll* poll
     // all memory there is need of
     for (std::size_t l = 0; l < depth(); ++l) {
         delta_[l].resize(points_, layers_[l].outputs);
-        if (l > 0 && points_ <= kFewPoints) partial_.resize(row_parts(layers_[l]).count() * points_, layers_[l].inputs);
+        if (l > 0 && points_ <= dense::kFusedPoints)
+            partial_.resize(row_parts(layers_[l]).count() * points_, layers_[l].inputs);
     }
     const std::size_t outputs = layers_.back().outputs;
     const Rows<T> last = delta_.back().rows();
@@ -105,7 +106,7 @@ void Mlp<T>::backward(const T* direction, const Update& update, const Poll* poll
             const Parts parts{layer.outputs, 256};
             const auto task = [&](std::size_t index, int, Work&) { update_thin(l, parts[index], update); };
             run_tasks(parts.count(), points_ * layer.inputs * layer.outputs, threads_, task);
-        } else if (points_ <= kFewPoints || (l == 0 && !use_blas(points_, layer))) {
+        } else if (points_ <= dense::kFusedPoints) {
             descend_rows(l, update, poll);
         } else {
             descend(l, update, poll);
@@ -143,16 +144,16 @@ void Mlp<T>::backward_by_points(const Update& update, const Poll* poll) {
     for (const Dense<T>& layer : layers_) {
         weights += layer.inputs * layer.outputs;
         parts.push_back(thin<T>(layer.inputs) ? Parts{layer.outputs, 256}
-                                              : unit_parts(layer.outputs, kLine, 16, kRowBlock / kLine));
+                                              : unit_parts(layer.outputs, kLine, 16, 64 / kLine));
         ends.push_back(tasks += parts.back().count());
     }
-    const auto updated = [&](std::size_t index, int, Work&) {
+    const auto updated = [&](std::size_t index, int worker, Work&) {
         std::size_t l = 0;
         while (index >= ends[l]) ++l;
         const Range i = parts[l][index - (ends[l] - parts[l].count())];
         update_bias(l, i, update);
         if (thin<T>(layers_[l].inputs)) return update_thin(l, i, update);
-        update_block(l, i, {0, layers_[l].inputs}, update);
+        update_block(l, i, {0, layers_[l].inputs}, update, worker);
     };
     run_tasks(groups.count(), points_ * weights, threads_, propagated, poll);
     if (!update.none) run_tasks(tasks, points_ * weights, threads_, updated);
@@ -194,24 +195,24 @@ void Mlp<T>::update_thin(std::size_t l, Range i, const Update& update) {
 
 // ∂/∂W = (σ_w/√n_ℓ) Σ_p δ_p α_pᵀ, of the rows i and the columns j
 template <class T>
-void Mlp<T>::update_block(std::size_t l, Range i, Range j, const Update& update) {
+void Mlp<T>::update_block(std::size_t l, Range i, Range j, const Update& update, int worker) {
     const dense::Kernels<T>& kernels = dense::kernels<T>();
     const Rows<const T> delta = delta_[l].rows();
     const Rows<const T> in = input(l);
     const Target<T> to = weight_target<T>(update, layers_[l], l);
-    const Parts points = even_parts(points_, kPointBlock);
     const std::size_t ld = layers_[l].inputs;
     const std::size_t at = i.begin * ld + j.begin;
-    for (std::size_t g = 0; g < points.count(); ++g) {
-        const Range p = points[g];
-        kernels.outer({i.size(), j.size(), p.size(), delta.at(p.begin, i.begin), 1, delta.stride,
-                       in.at(p.begin, j.begin), in.stride, to.c + at, ld, to.alpha, g == 0 ? to.beta : T(1),
-                       g == 0 && i.begin + kRowBlock < layers_[l].outputs ? kRowBlock : 0});
+    if (use_panels(points_, j.size())) {
+        kernels.product({i.size(), j.size(), points_, delta.at(0, i.begin), 1, delta.stride, in.at(0, j.begin),
+                         in.stride, 1, to.c + at, ld, to.alpha, to.beta, scratch_.of(worker)});
+    } else {
+        kernels.outer({i.size(), j.size(), points_, delta.at(0, i.begin), 1, delta.stride, in.at(0, j.begin), in.stride,
+                       to.c + at, ld, to.alpha, to.beta, i.begin + kFewRows < layers_[l].outputs ? kFewRows : 0});
     }
     if (to.theta != nullptr) kernels.add(i.size(), j.size(), to.rate, to.c + at, ld, to.theta + at, ld);
 }
 
-// Few points, or no layer below: one task owns some rows of W, which pass through once and in the order of memory, and
+// Few points: one task owns some rows of W, which pass through once and in the order of memory, and
 // its own sum of their terms of δ^ℓ.
 template <class T>
 void Mlp<T>::descend_rows(std::size_t l, const Update& update, const Poll* poll) {
@@ -228,7 +229,7 @@ void Mlp<T>::descend_rows(std::size_t l, const Update& update, const Poll* poll)
     const T alpha = weight_target<T>(update, layer, l).alpha;
     if (l > 0) partial_.resize(rows.count() * points_, ld);  // there is the memory already
 
-    const auto task = [&](std::size_t index, int, Work&) {
+    const auto task = [&](std::size_t index, int worker, Work&) {
         const Rows<T> sum{l > 0 ? partial_.rows().at(index * points_, 0) : nullptr, partial_.rows().stride};
         for (std::size_t c = 0; c < columns.count(); ++c) {
             const Range j = columns[c];
@@ -241,12 +242,12 @@ void Mlp<T>::descend_rows(std::size_t l, const Update& update, const Poll* poll)
                 continue;
             }
             for (Range i{rows[index].begin, 0}; i.begin < rows[index].end; i.begin = i.end) {
-                i.end = std::min(i.begin + kRowBlock, rows[index].end);
+                i.end = std::min(i.begin + kFewRows, rows[index].end);
                 if (l > 0)
                     kernels.outer({points_, j.size(), i.size(), delta.at(0, i.begin), delta.stride, 1,
                                    layer.weight + i.begin * ld + j.begin, ld, sum.at(0, j.begin), sum.stride, T(1),
                                    i.begin == rows[index].begin ? T(0) : T(1)});
-                if (!update.none) update_block(l, i, j, update);
+                if (!update.none) update_block(l, i, j, update, worker);
             }
         }
     };
@@ -277,20 +278,20 @@ void Mlp<T>::descend(std::size_t l, const Update& update, const Poll* poll) {
     const Rows<const T> in = input(l);
     const Rows<T> below = l > 0 ? delta_[l - 1].rows() : Rows<T>{};
     const Parts columns = backward_parts<T>(points_, layer);
-    const Parts rows{layer.outputs, kRowBlock};
-    const Parts points = even_parts(points_, kPointBlock);
     const std::size_t ld = layer.inputs;
+    const bool near = layer.outputs * ld * sizeof(T) <= kCached;
+    const Parts rows = even_parts(layer.outputs, near ? layer.outputs : kRowBlock);
 
-    const auto blocked = [&](Range j) {
+    const auto blocked = [&](Range j, int worker) {
         for (std::size_t b = 0; b < rows.count(); ++b) {
             const Range i = rows[b];
-            for (std::size_t g = 0; g < points.count(); ++g) {
-                const Range p = points[g];
-                kernels.outer({p.size(), j.size(), i.size(), delta.at(p.begin, i.begin), delta.stride, 1,
-                               layer.weight + i.begin * ld + j.begin, ld, below.at(p.begin, j.begin), below.stride,
-                               T(1), b == 0 ? T(0) : T(1)});
+            if (l > 0) {
+                const std::size_t ahead = b + 1 < rows.count() ? rows[b + 1].size() * ld : 0;
+                kernels.product({points_, j.size(), i.size(), delta.at(0, i.begin), delta.stride, 1,
+                                 layer.weight + i.begin * ld + j.begin, ld, 1, below.at(0, j.begin), below.stride, T(1),
+                                 b == 0 ? T(0) : T(1), scratch_.of(worker), ahead});
             }
-            if (!update.none) update_block(l, i, j, update);
+            if (!update.none) update_block(l, i, j, update, worker);
         }
     };
     const auto borrowed = [&](Range j) {
@@ -305,12 +306,12 @@ void Mlp<T>::descend(std::size_t l, const Update& update, const Poll* poll) {
         if (to.theta != nullptr)
             kernels.add(layer.outputs, j.size(), to.rate, to.c + j.begin, ld, to.theta + j.begin, ld);
     };
-    const auto task = [&](std::size_t index, int, Work&) {
+    const auto task = [&](std::size_t index, int worker, Work&) {
         const Range j = columns[index];
         if (use_blas(points_, layer)) {
             borrowed(j);
         } else {
-            blocked(j);
+            blocked(j, worker);
         }
         if (l == 0) return;
         multiply_slope(l, 0, points_, j.begin, j.size(), {below.at(0, j.begin), below.stride},

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "dense/kernels.hpp"
 #include "ntkcore/aligned.hpp"
 #include "ntkcore/blas.hpp"
 #include "ntkcore/mlp.hpp"
@@ -13,10 +14,11 @@ namespace ntkcore {
 
 constexpr std::size_t kPointBlock = 128;  // points whose piece of a row stays in the second cache
 constexpr std::size_t kBlasPoints = 2048;
-constexpr std::size_t kRowBlock = 64;  // rows of W that are used twice while they are there
+constexpr std::size_t kRowBlock = 192;  // rows of W that are used twice while they are there
+constexpr std::size_t kFewRows = 64;    // the same for few points
 constexpr std::size_t kManyPoints = 256;
-constexpr std::size_t kFewPoints = 16;                  // a row of W is worth more than their rows
-constexpr std::size_t kCached = std::size_t{16} << 20;  // bytes of parameters that some cache holds
+constexpr std::size_t kNear = std::size_t{1} << 16;    // bytes of parameters that stay beside a thread's points
+constexpr std::size_t kCached = std::size_t{1} << 22;  // bytes of W that stay in a cache between two uses
 
 // So few inputs that sums along them would be shorter than a vector or two: better with Wᵀ.
 template <class T>
@@ -33,10 +35,23 @@ template <class T>
     return use_blas(points, layer.inputs, layer.outputs);
 }
 
+// For more than a few points copies of W are worth their making (dense/packed.hpp).
+[[nodiscard]] inline bool use_panels(std::size_t points, std::size_t cols) {
+    return points > dense::kFusedPoints && cols >= 8;
+}
+
+// Whole tiles of a product of so many columns.
+template <class T>
+[[nodiscard]] Parts tile_parts(std::size_t cols) {
+    constexpr std::size_t kTile = 128 / sizeof(T);
+    return unit_parts(cols, kTile, 16, 4);
+}
+
 template <class T>
 [[nodiscard]] Parts forward_parts(std::size_t points, const Dense<T>& layer) {
     constexpr std::size_t kLine = 64 / sizeof(T);
     if (use_blas(points, layer)) return unit_parts(layer.outputs, kLine, 16, 512 / kLine);
+    if (use_panels(points, layer.outputs)) return tile_parts<T>(layer.outputs);
     return unit_parts(layer.outputs, kLine, 16, 8);
 }
 
@@ -56,10 +71,9 @@ template <class T>
 // The columns of W that one task of the backward pass owns.
 template <class T>
 [[nodiscard]] Parts backward_parts(std::size_t points, const Dense<T>& layer) {
-    constexpr std::size_t kTile = 192 / sizeof(T);  // the columns of one tile of `outer`
     constexpr std::size_t kBlasUnit = 256 / sizeof(T);
     if (use_blas(points, layer)) return unit_parts(layer.inputs, kBlasUnit, 16, 512 / kBlasUnit);
-    return unit_parts(layer.inputs, kTile, 16, 512 / kTile);
+    return tile_parts<T>(layer.inputs);
 }
 
 // The transpose of a rows × cols matrix.

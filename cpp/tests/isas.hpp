@@ -6,6 +6,7 @@
 #include <string>
 #include <type_traits>
 
+#include "dense/kernels.hpp"
 #include "tile/kernels.hpp"
 
 namespace ntkcore::testing {
@@ -27,6 +28,16 @@ void on_each_isa(Test test) {
         if (isa == nullptr) continue;
         INFO("instruction set " << std::string(name));
         test(kernels_of<T>(*isa));
+    }
+}
+
+// test(kernels of finite networks)
+template <class T, class Test>
+void on_each_dense_isa(Test test) {
+    for (const char* name : {"avx512", "avx2", "baseline"}) {
+        if (tile::find_isa(name) == nullptr) continue;
+        INFO("instruction set " << std::string(name));
+        test(dense::kernels_of<T>(name));
     }
 }
 

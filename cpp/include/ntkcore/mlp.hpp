@@ -48,6 +48,17 @@ class Buffer {
     std::size_t stride_ = 0;
 };
 
+// Memory that each thread copies parts of matrices into.
+template <class T>
+class Scratch {
+   public:
+    explicit Scratch(int threads) : memory_(static_cast<std::size_t>(threads < 1 ? 1 : threads)) {}
+    [[nodiscard]] T* of(int worker);
+
+   private:
+    std::vector<Aligned<T>> memory_;
+};
+
 template <class T>
 class Mlp {
    public:
@@ -87,7 +98,7 @@ class Mlp {
     [[nodiscard]] bool by_points() const;
     void forward_by_points(const Poll* poll);
     void forward_layer(std::size_t layer, const Poll* poll);
-    void forward_block(std::size_t layer, Range points, Range neurons, const T* turned);
+    void forward_block(std::size_t layer, Range points, Range neurons, const T* turned, int worker);
 
     void backward(const T* direction, const Update& update, const Poll* poll);
     void backward_by_points(const Update& update, const Poll* poll);
@@ -95,7 +106,7 @@ class Mlp {
     void descend_rows(std::size_t layer, const Update& update, const Poll* poll);
     void update_bias(std::size_t layer, Range neurons, const Update& update);
     void update_thin(std::size_t layer, Range neurons, const Update& update);
-    void update_block(std::size_t layer, Range neurons, Range inputs, const Update& update);
+    void update_block(std::size_t layer, Range neurons, Range inputs, const Update& update, int worker);
     [[nodiscard]] Rows<const T> input(std::size_t layer) const { return layer == 0 ? x_ : after_[layer - 1].rows(); }
 
     std::vector<Dense<T>> layers_;
@@ -107,7 +118,8 @@ class Mlp {
     std::vector<Buffer<T>> after_;   // α^1 … α^{L−1}
     std::vector<Buffer<T>> slope_;   // σ'(α̃), of foreign activations only: a step must not fail half-way
     std::vector<Buffer<T>> delta_;   // ∂⟨direction, f⟩/∂α̃^1 … ∂α̃^L
-    Buffer<T> partial_;              // the terms of Wᵀ δ from some rows of W, points × inputs each
+    Scratch<T> scratch_;
+    Buffer<T> partial_;  // the terms of Wᵀ δ from some rows of W, points × inputs each
 };
 
 }  // namespace ntkcore

@@ -24,17 +24,17 @@ struct Tables {
     const Kernels<double>* f64;
 };
 
-Tables choose() {
+Tables tables_of(const char* isa) {
 #if defined(NTKCORE_X86_VARIANTS)
-    const char* const name = tile::isa().name;
-    if (std::strcmp(name, "avx512") == 0) return {&avx512::kFloat, &avx512::kDouble};
-    if (std::strcmp(name, "avx2") == 0) return {&avx2::kFloat, &avx2::kDouble};
+    if (std::strcmp(isa, "avx512") == 0) return {&avx512::kFloat, &avx512::kDouble};
+    if (std::strcmp(isa, "avx2") == 0) return {&avx2::kFloat, &avx2::kDouble};
 #endif
+    (void)isa;
     return {&baseline::kFloat, &baseline::kDouble};
 }
 
 const Tables& tables() {
-    static const Tables chosen = choose();
+    static const Tables chosen = tables_of(tile::isa().name);
     return chosen;
 }
 
@@ -47,6 +47,15 @@ const Kernels<float>& kernels<float>() {
 template <>
 const Kernels<double>& kernels<double>() {
     return *tables().f64;
+}
+
+template <>
+const Kernels<float>& kernels_of<float>(const char* isa) {
+    return *tables_of(isa).f32;
+}
+template <>
+const Kernels<double>& kernels_of<double>(const char* isa) {
+    return *tables_of(isa).f64;
 }
 
 }  // namespace ntkcore::dense

@@ -2,6 +2,7 @@
 #include "kernels.hpp"
 
 #include "fused.hpp"
+#include "packed.hpp"
 #include "pointwise.hpp"
 #include "products.hpp"
 
@@ -12,6 +13,8 @@ template <class T>
 constexpr Kernels<T> kTable = {
     dot<T>,
     outer<T>,
+    product<T>,
+    kScratch<T>,
     fused<T>,
     affine<T>,
     add<T>,

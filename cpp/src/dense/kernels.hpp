@@ -33,6 +33,22 @@ struct Outer {
     std::size_t ahead = 0;  // while at a row of C, ask for the one so many rows below it; 0: do not
 };
 
+// C (m × n) = β C + α A (m × k) B (k × n) for k > 0, where A_ip = a[i·a_row + p·a_term] and B_pj = b[p·b_term +
+// j·b_col]; one of a_row and a_term is 1, and one of b_term and b_col. Pieces of B are copied.
+template <class T>
+struct Product {
+    std::size_t m, n, k;
+    const T* a;
+    std::size_t a_row, a_term;
+    const T* b;
+    std::size_t b_term, b_col;
+    T* c;
+    std::size_t ldc;
+    T alpha, beta;
+    T* scratch;             // Kernels::scratch numbers
+    std::size_t ahead = 0;  // b_col = 1: meanwhile ask for the numbers that lie so much further than those of B
+};
+
 // A row of W is read once: E (k × n) += D (k × m) W (m × n) with the old W, and W ← W + α Dᵀ A with A (k × n). For few
 // points, k ≤ kFusedPoints.
 template <class T>
@@ -89,6 +105,8 @@ template <class T>
 struct Kernels {
     void (*dot)(const Dot<T>&);
     void (*outer)(const Outer<T>&);
+    void (*product)(const Product<T>&);
+    std::size_t scratch;
     void (*fused)(const Fused<T>&);
     // x ← scale·x + shift·b_j, in place
     void (*affine)(std::size_t rows, std::size_t cols, T* x, std::size_t ldx, T scale, const T* b, T shift);
@@ -100,5 +118,8 @@ struct Kernels {
 
 template <class T>
 [[nodiscard]] const Kernels<T>& kernels();
+// Of an instruction set by name, which the CPU must have.
+template <class T>
+[[nodiscard]] const Kernels<T>& kernels_of(const char* isa);
 
 }  // namespace ntkcore::dense

@@ -78,9 +78,15 @@ inline void all_lane_sums(const Vec<T>* v, T* sums) {
 constexpr std::size_t kDotRows = 6, kDotCols = 4;      // 24 sums
 constexpr std::size_t kOuterRows = 8, kOuterVecs = 3;  // 24 sums, and fewer rows of B that cross cache lines
 #else
-constexpr std::size_t kDotRows = 3, kDotCols = 3;      // 9 sums
-constexpr std::size_t kOuterRows = 4, kOuterVecs = 2;  // 8 sums
+constexpr std::size_t kDotRows = 4, kDotCols = 3;      // 12 sums
+constexpr std::size_t kOuterRows = 6, kOuterVecs = 2;  // 12 sums
 #endif
+
+// One after the other: GCC clears an array at once by a loop over memory, from where its numbers have to come back.
+template <class V, std::size_t n>
+inline void clear(V (&v)[n]) {
+    for (std::size_t i = 0; i < n; ++i) v[i] = V{};
+}
 
 // --- A Bᵀ: sums along rows ---
 
@@ -89,7 +95,8 @@ template <class T, std::size_t R, std::size_t Q>
 void dot_tile(std::size_t k, const T* a, std::size_t lda, const T* b, std::size_t ldb, T* c, std::size_t ldc, bool add,
               const T* next) {
     constexpr std::size_t L = kLanes<T>;
-    Vec<T> sum[R * Q] = {};
+    Vec<T> sum[R * Q];
+    clear(sum);
     const auto term = [&](const auto& part) {
         Vec<T> w[Q];
         for (std::size_t q = 0; q < Q; ++q) w[q] = part(b + q * ldb);
@@ -169,28 +176,39 @@ template <class T, std::size_t R, std::size_t V, bool kPart>
 void outer_tile(const Outer<T>& call, std::size_t i, std::size_t j) {
     constexpr std::size_t L = kLanes<T>;
     const std::size_t last = call.n - j - (V - 1) * L;  // numbers in the last vector, where it is a part
-    Vec<T> sum[R][V] = {};
+    const auto get = [last](const T* row, std::size_t v) {
+        return kPart && v + 1 == V ? load_part(row + v * L, last) : load(row + v * L);
+    };
+    Vec<T> sum[R][V];
+    for (auto& row : sum) clear(row);
     const T* a = call.a + i * call.a_row;
     const T* b = call.b + j;
-    for (std::size_t p = 0; p < call.k; ++p, a += call.a_term, b += call.ldb) {
+    const std::size_t a_row = call.a_row, a_term = call.a_term, ldb = call.ldb;
+    for (std::size_t p = call.k; p > 0; --p, a += a_term, b += ldb) {
         Vec<T> y[V];
-        for (std::size_t v = 0; v < V; ++v) y[v] = kPart && v + 1 == V ? load_part(b + v * L, last) : load(b + v * L);
+        for (std::size_t v = 0; v < V; ++v) y[v] = get(b, v);
         for (std::size_t r = 0; r < R; ++r) {
-            const Vec<T> x = splat(a[r * call.a_row]);
+            const Vec<T> x = splat(a[r * a_row]);
             for (std::size_t v = 0; v < V; ++v) sum[r][v] += x * y[v];
         }
     }
+    T* const c = call.c + i * call.ldc + j;
+    const std::size_t ldc = call.ldc, ahead = call.ahead * call.ldc;
+    if (ahead > 0) {
+        for (std::size_t r = 0; r < R; ++r) {
+            for (std::size_t v = 0; v < V; ++v) __builtin_prefetch(c + r * ldc + v * L + ahead, 1, 2);
+        }
+    }
+    const Vec<T> alpha = splat(call.alpha), beta = splat(call.beta);
+    const bool keep = call.beta != 0;
     for (std::size_t r = 0; r < R; ++r) {
-        T* c = call.c + (i + r) * call.ldc + j;
         for (std::size_t v = 0; v < V; ++v) {
-            T* const at = c + v * L;
-            if (call.ahead > 0) __builtin_prefetch(at + call.ahead * call.ldc, 1, 2);
+            Vec<T> value = sum[r][v] * alpha;
+            if (keep) value += get(c + r * ldc, v) * beta;
             if (kPart && v + 1 == V) {
-                const Vec<T> old = call.beta == 0 ? Vec<T>{} : load_part(at, last) * call.beta;
-                store_part(at, old + sum[r][v] * call.alpha, last);
+                store_part(c + r * ldc + v * L, value, last);
             } else {
-                const Vec<T> old = call.beta == 0 ? Vec<T>{} : load(at) * call.beta;
-                store(at, old + sum[r][v] * call.alpha);
+                store(c + r * ldc + v * L, value);
             }
         }
     }
