@@ -12,11 +12,7 @@
 //   1 − ρ⁺ = ½((r_i−r_j)² + (s_i−s_j)²) + R (1 − κ̂₁)
 //   1 + ρ⁺ = ½((r_i−r_j)² + (s_i−s_j)²) + 2 s_i s_j + R (1 + κ̂₁)
 //   Θ⁺/√(q⁺q⁺') = R κ̂₀ Θ/√(qq') + ρ⁺
-// The tables hold r/√2 and s/√2.
-//
-// With P/2 = Q + c/π, where Q vanishes like w, and E = λR·s, the layer is (a = φ/π = s·P/2)
-//   ρ ≥ 0:  Rκ̂₀ = R − E·P/2,            R(1 − κ̂₁) = x,               R(1 + κ̂₁) = 2R − x,     x = w·Rκ̂₀ + E·Q
-//   ρ < 0:  Rκ̂₀ = E·P/2 + (1−λ)R,       R(1 − κ̂₁) = (2−λ)R − y,      R(1 + κ̂₁) = λR + y,     y = w·Rκ̂₀ − E·Q
+// The tables hold r/√2 and s/√2, so that R/2 and s_i s_j/2 appear below, against 2(1 ± κ̂₁) and 2κ̂₀.
 #pragma once
 
 #include "kernels.hpp"
@@ -41,21 +37,6 @@ struct AngleSeries<double> {
                                    -0.023833581682728473246,   0.0080758511865150228594,   -0.0027992966075669971247,
                                    0.00098537341088731158255,  -0.00035071352398181785138, 0.00012589337562388696917,
                                    -0.00004621311340882966716, 0.000016789738471894020996};
-};
-// Q: absolute error 6e-9 and 1e-16.
-template <class T>
-struct HalfAngleSeries;
-template <>
-struct HalfAngleSeries<float> {
-    static constexpr float q[] = {0.089272523298860209901F,  -0.43812499881406514531F,  0.036486993706240215601F,
-                                  -0.011916607882481581101F, 0.0040698215411269255869F, -0.0014110024668877067197F};
-};
-template <>
-struct HalfAngleSeries<double> {
-    static constexpr double q[] = {0.089272522073778780291,    -0.43812499837794671285,    0.03648750765111772744,
-                                   -0.011916790841364236623,   0.0040379255932575114297,   -0.0013996483037834985623,
-                                   0.00049268670544365579128,  -0.00017535676199090892569, 0.000062946687811943484585,
-                                   -0.00002310655670441483358, 8.3948692359470104978e-6};
 };
 constexpr double kPreciseP[] = {0.94701308840990124453,      -0.2396302243883025248,    0.07297501530224342371,
                                 -0.023833581687186798202,    0.0080758511850282401899,  -0.0027992960253385140659,
@@ -97,72 +78,8 @@ inline Angle<T> angle(Vec<T> w) {
 }
 
 // kBias: the affine map has a bias. kSigned: pairs with ρ < 0 occur. kRelu: λ = 1, so that ρ⁺ ≥ 0.
-template <class T, bool kBias, bool kSigned, bool kRelu>
+template <class T, bool kBias, bool kSigned, bool kRelu, bool kPrecise>
 void ab_relu_row(const LayerCall<T>& call) {
-    const T lambda = kRelu ? T(1) : call.constants[0];
-    const T twice_r = 2 * call.r_row;
-    const T r_row = call.r_row;
-    const T s_row = call.s_row;
-    const T* const r = call.r;
-    const T* const s = call.s;
-    T* const u_row = call.u;
-    T* const theta = call.theta;
-    T* const dot = call.dot;
-    const std::size_t end = call.end;
-    for (std::size_t j = call.begin; j < end; j += kLanes<T>) {
-        const Vec<T> u = load(u_row + j);
-        const Vec<T> w = kSigned ? abs<T>(u) : u;
-        const Vec<T> sine = sqrt(w);                    // √2 sin φ/2
-        const Vec<T> cosine = sqrt_near_one(T(2) - w);  // √2 cos φ/2
-        const Vec<T> q = series<T>(HalfAngleSeries<T>::q, cosine - static_cast<T>(kMid));
-        const Vec<T> half_p = cosine * T(0.31830988618379067154) + q;
-
-        Vec<T> big_r = splat<T>(1), scaled = sine, spread{}, far{};
-        if constexpr (kBias) {
-            const Vec<T> rj = load(r + j);
-            const Vec<T> sj = load(s + j);
-            const Vec<T> dr = r_row - rj;
-            const Vec<T> ds = s_row - sj;
-            spread = dr * dr + ds * ds;
-            big_r = twice_r * rj;
-            scaled = big_r * sine;
-            if constexpr (!kRelu) far = 4 * (s_row * sj);
-        }
-        if constexpr (!kRelu) scaled *= lambda;  // E
-
-        Vec<T> slope = big_r - scaled * half_p;  // R κ̂₀
-        Vec<T> rho;
-        if constexpr (kRelu) {
-            Vec<T> minus = w * slope;
-            if constexpr (kSigned) {
-                const Vec<T> opposite = scaled * half_p;
-                minus = where_negative<T>(u, big_r - w * opposite, minus);
-                slope = where_negative<T>(u, opposite, slope);
-            }
-            const Vec<T> v = abs<T>(minus + (scaled * q + spread));  // 1 − ρ⁺, negative by a rounding error at most
-            store(u_row + j, v);
-            rho = 1 - v;
-        } else {
-            slope = where_negative<T>(u, scaled * half_p + (1 - lambda) * big_r, slope);
-            const Vec<T> signed_q = flip<T>(scaled * q, sign_bits<T>(u));
-            const Vec<T> x = w * slope + signed_q;
-            const Vec<T> v = abs<T>(where_negative<T>(u, (2 - lambda) * big_r - x, x) + spread);        // 1 − ρ⁺
-            const Vec<T> o = where_negative<T>(u, lambda * big_r + x, 2 * big_r - x) + (spread + far);  // 1 + ρ⁺
-            const Vec<T> next = o < v ? minus_abs<T>(o) : v;
-            store(u_row + j, next);
-            rho = flip<T>(1 - abs<T>(next), sign_bits<T>(next));
-        }
-        if (theta != nullptr) store(theta + j, load(theta + j) * slope + rho);
-        if (dot != nullptr) {
-            const Vec<T> a = lambda * (sine * half_p);
-            store(dot + j, kSigned ? where_negative<T>(u, a + (1 - lambda), 1 - a) : 1 - a);
-        }
-    }
-}
-
-// For very deep networks.
-template <class T, bool kBias, bool kSigned, bool kRelu>
-void ab_relu_precise_row(const LayerCall<T>& call) {
     const T lambda = call.constants[0];
     const T r_row = call.r_row;
     const T s_row = call.s_row;
@@ -178,7 +95,7 @@ void ab_relu_precise_row(const LayerCall<T>& call) {
     for (std::size_t j = call.begin; j < end; j += kLanes<T>) {
         const Vec<T> u = load(u_row + j);
         const Vec<T> w = kSigned ? abs<T>(u) : u;
-        const auto [a2, y, near] = angle<T, true>(w);
+        const auto [a2, y, near] = angle<T, kPrecise>(w);
 
         Vec<T> kappa0 = 2 - a2;  // 2κ̂₀
         Vec<T> minus = near;     // 2(1 − κ̂₁)
@@ -197,17 +114,25 @@ void ab_relu_precise_row(const LayerCall<T>& call) {
         }
 
         // R/2·x. Where R tends to 1 with the depth, its distance from 1 must not be rounded at every layer.
-        Vec<T> far{}, spread{}, rj{}, sj{};
+        Vec<T> half_r = splat<T>(T(0.5)), far{}, spread{}, rj{}, sj{};
         if constexpr (kBias) {
             rj = load(r + j);
             sj = load(s + j);
             const Vec<T> dr = r_row - rj;
             const Vec<T> ds = s_row - sj;
             spread = dr * dr + ds * ds;
-            const Vec<T> pj = load(p + j);
-            far = p_row + (pj - p_row * pj);  // 1 − R
+            half_r = r_row * rj;
+            if constexpr (kPrecise) {
+                const Vec<T> pj = load(p + j);
+                far = p_row + (pj - p_row * pj);  // 1 − R
+            }
         }
-        const auto times_half_r = [&](Vec<T> x) { return T(0.5) * (x - x * far); };
+        const auto times_half_r = [&](Vec<T> x) {
+            if constexpr (kPrecise)
+                return T(0.5) * (x - x * far);
+            else
+                return half_r * x;
+        };
         Vec<T> v = times_half_r(minus) + spread;  // 1 − ρ⁺
         Vec<T> o{};                               // 1 + ρ⁺
         if constexpr (!kRelu) o = times_half_r(plus) + (spread + 4 * (s_row * sj));
@@ -225,7 +150,7 @@ void ab_relu_precise_row(const LayerCall<T>& call) {
         if (theta != nullptr) {
             const Vec<T> slope = times_half_r(kappa0);
             const Vec<T> old = load(theta + j);
-            if (low != nullptr) {
+            if (kPrecise && low != nullptr) {
                 // Θ is a sum over the layers: what each addition rounds off is carried along.
                 const Vec<T> product = slope * old;
                 const Vec<T> lost = fused_difference<T>(slope, old, product);
@@ -246,10 +171,10 @@ void ab_relu_precise_row(const LayerCall<T>& call) {
 template <class T, bool kBias, bool kSigned>
 void ab_relu_kind(const LayerCall<T>& call) {
     const bool relu = call.constants[0] == 1;
-    if (relu && call.precise) return ab_relu_precise_row<T, kBias, kSigned, true>(call);
-    if (relu) return ab_relu_row<T, kBias, kSigned, true>(call);
-    if (call.precise) return ab_relu_precise_row<T, kBias, true, false>(call);
-    return ab_relu_row<T, kBias, true, false>(call);
+    if (relu && call.precise) return ab_relu_row<T, kBias, kSigned, true, true>(call);
+    if (relu) return ab_relu_row<T, kBias, kSigned, true, false>(call);
+    if (call.precise) return ab_relu_row<T, kBias, true, false, true>(call);
+    return ab_relu_row<T, kBias, true, false, false>(call);
 }
 
 template <class T>

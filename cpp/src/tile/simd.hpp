@@ -107,19 +107,6 @@ template <class T>
 inline Bits<T> negative(Vec<T> x) {
     return reinterpret_cast<Bits<T>>(x) < 0;
 }
-// a where the sign bit of x is set, else b.
-template <class T>
-inline Vec<T> where_negative(Vec<T> x, Vec<T> a, Vec<T> b) {
-#if defined(__AVX__) && !defined(__AVX512F__)
-    if constexpr (sizeof(T) == sizeof(float)) {
-        return (Vec<T>)_mm256_blendv_ps((__m256)b, (__m256)a, (__m256)x);
-    } else {
-        return (Vec<T>)_mm256_blendv_pd((__m256d)b, (__m256d)a, (__m256d)x);
-    }
-#else
-    return negative<T>(x) ? a : b;
-#endif
-}
 // −|x|: the sign bit set in every lane, also for 0.
 template <class T>
 inline Vec<T> minus_abs(Vec<T> x) {
