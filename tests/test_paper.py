@@ -29,6 +29,7 @@ def assert_is_picture(path: Path) -> None:
     assert path.stat().st_size > 20_000
 
 
+@pytest.mark.slow
 def test_eigenvalues_over_random_batches() -> None:
     """The bands of the issue hold for each of these batches, and the mean is closer than the spread of one batch."""
     values = np.array([figure3(rng=seed).eigenvalues for seed in range(8)])
@@ -62,6 +63,7 @@ def test_arrays(result: Figure3) -> None:
     assert np.all(result.components[1:].max(axis=1) <= -result.components[1:].min(axis=1))
 
 
+@pytest.mark.slow
 def test_no_other_depth_fits() -> None:
     for depth in (2, 3, 4, 6):
         claims = figure3(depth=depth).claims()

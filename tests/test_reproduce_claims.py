@@ -57,6 +57,7 @@ def test_every_claim_of_figure2_can_fail(folder: Path) -> None:
     assert {3, 7} <= set(failed(result, losses=result.losses + 1e-3))
 
 
+@pytest.mark.slow
 def test_every_claim_of_figure3_can_fail(folder: Path) -> None:
     result = figure3(**TINY["figure3"], folder=folder, threads=1)
     assert failed(result) == []
