@@ -157,6 +157,8 @@ class Descent:
         lines: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
         for w, (n, trials) in enumerate(zip(self.widths, values, strict=True)):
             for i, trial in enumerate(trials[:_SHOWN]):
+                if np.isfinite(trial).sum() < 2:
+                    continue  # not begun
                 label = f"$n = {n}$" if i == 0 else None
                 colour = plotting.COLOURS[(1, 2, 0, 3)[w % 4]]
                 axes.plot(self.times, trial, color=colour, linestyle=lines[w % 3], linewidth=1.3, label=label)
