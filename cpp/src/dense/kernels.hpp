@@ -1,5 +1,5 @@
-// The inner loops of finite networks, compiled once for each instruction set. All matrices are row-major; nothing is
-// packed, because every operand is read from a block that lies in a cache or is read only once.
+// The inner loops of finite networks, compiled once for each instruction set. All matrices are row-major. `product`
+// packs what it reads many times; the others read every operand from a block that lies in a cache, or only once.
 #pragma once
 
 #include <cstddef>
