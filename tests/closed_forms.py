@@ -7,6 +7,7 @@ an integral.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -90,6 +91,13 @@ def gaussian(a: float, b: float) -> Dual:
     return dual
 
 
+@functools.cache
+def pairings(m: int, n: int, j: int) -> int:
+    """Ways to pair m things and n other ones, j pairs of them across."""
+    across = mp.binomial(m, j) * mp.binomial(n, j) * mp.factorial(j)
+    return int(across * mp.fac2(m - j - 1) * mp.fac2(n - j - 1))
+
+
 def polynomial(coefficients: Sequence[Any]) -> Dual:
     """A polynomial: E[u^m v^n] by Isserlis' theorem, no Hermite polynomials."""
 
@@ -98,8 +106,7 @@ def polynomial(coefficients: Sequence[Any]) -> Dual:
         total = mp.mpf(0)
         for j in range(m % 2, min(m, n) + 1, 2):
             if (n - j) % 2 == 0 and (m - j) % 2 == 0:
-                ways = mp.binomial(m, j) * mp.binomial(n, j) * mp.factorial(j) * mp.fac2(m - j - 1) * mp.fac2(n - j - 1)
-                total += ways * s**j * q1 ** ((m - j) // 2) * q2 ** ((n - j) // 2)
+                total += pairings(m, n, j) * s**j * q1 ** ((m - j) // 2) * q2 ** ((n - j) // 2)
         return total
 
     def dual(q1: Exact, q2: Exact, r: Exact) -> tuple[Exact, Exact]:
@@ -129,6 +136,7 @@ def hermite_coefficients(degree: int) -> list[Exact]:
 def rectified_monomial(k: int) -> Dual:
     """max(x, 0)^k, by Stein's lemma on mixed moments M(m, n) = E[u_+^m v_+^n] of unit variances."""
 
+    @functools.lru_cache(maxsize=100)  # of one r: it comes twice, and the recursion meets each (m, n) often
     def moments(m: int, n: int, r: Exact) -> Exact:
         angle, sine = mp.acos(r), mp.sqrt(1 - r * r)
         if (m, n) == (0, 0):
@@ -176,13 +184,17 @@ def kernels(X: ArrayLike, Z: ArrayLike | None, duals: Sequence[Dual], weight_std
         rows = [exact_vector(x) for x in np.asarray(X)]
         cols = rows if Z is None else [exact_vector(x) for x in np.asarray(Z)]
 
+        @functools.cache
+        def variance(layer: int, q: Exact) -> Exact:
+            return w2 * duals[layer](q, q, mp.mpf(1))[0] + b2
+
         def pair(x: list[Exact], z: list[Exact]) -> tuple[Exact, Exact, Exact]:
             def inner(a: list[Exact], b: list[Exact]) -> Exact:
                 return w2 * mp.fdot(a, b) / len(a) + b2
 
             q1, q2, s = inner(x, x), inner(z, z), inner(x, z)
             theta, slope = s, mp.mpf(0)
-            for dual in duals:
+            for layer, dual in enumerate(duals):
                 if q1 == 0 or q2 == 0:
                     r = mp.mpf(1 if q1 == q2 else 0)
                 else:
@@ -191,7 +203,7 @@ def kernels(X: ArrayLike, Z: ArrayLike | None, duals: Sequence[Dual], weight_std
                 value, slope = dual(q1, q2, r)
                 s, slope = w2 * value + b2, w2 * slope
                 theta = theta * slope + s
-                q1, q2 = (w2 * dual(q, q, mp.mpf(1))[0] + b2 for q in (q1, q2))
+                q1, q2 = variance(layer, q1), variance(layer, q2)
             return s, slope, theta
 
         values = [np.empty((len(rows), len(cols)), dtype=object) for _ in range(3)]

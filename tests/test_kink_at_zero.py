@@ -70,6 +70,7 @@ def test_four_layers(name: str) -> None:
             assert error <= limit
 
 
+@pytest.mark.slow
 def test_the_oracle() -> None:
     for name, at in (("selu", 2), ("odd", 9)):
         i, j, *values = TABLE["one"][name][at]

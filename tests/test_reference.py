@@ -37,7 +37,9 @@ def slope(u: Exact, slopes: Slopes) -> Exact:
     return mp.mpf(slopes[1] if u > 0 else slopes[0])
 
 
-@pytest.mark.parametrize(("slopes", "q"), CASES)
+@pytest.mark.parametrize(
+    ("slopes", "q"), [case if i == 0 else pytest.param(*case, marks=pytest.mark.slow) for i, case in enumerate(CASES)]
+)
 def test_formula_of_the_family_against_quadrature(slopes: Slopes, q: tuple[float, float, float]) -> None:
     value = dual_integral(lambda u: ramp(u, slopes), lambda v: ramp(v, slopes), *q, breakpoints=[0.0], dps=20)
     derivative = dual_integral(lambda u: slope(u, slopes), lambda v: slope(v, slopes), *q, breakpoints=[0.0], dps=20)
@@ -67,6 +69,7 @@ def test_quadrature_at_thirty_digits() -> None:
         assert abs(relu - exact) < mp.mpf("1e-30")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rho", [0.5, -0.95])
 def test_quadrature_of_smooth_and_of_growing_functions(rho: float) -> None:
     """erf: arcsin formula (Williams 1997). exp: E[e^u e^v] = e^((q1 + q2) / 2 + s). u^3 and v: 3 q1 s (Wick)."""

@@ -7,6 +7,7 @@ import importlib.util
 import io
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
@@ -161,6 +162,7 @@ def test_finished_pieces_are_used_again(tiny: tuple[Path, tuple[Claim, ...]], mo
     before = {path.name: path.stat().st_mtime_ns for path in (out / "pieces").iterdir()}
     assert not [name for name in before if not name.endswith(".npz")]  # no checkpoint is left
     monkeypatch.setattr("ntkcore.network.Network.init", None)  # nothing is trained
+    monkeypatch.setattr("ntkcore.paper.report.write", lambda *_, **__: None)
     assert reproduce(scale="tiny", out=out, threads=2) == claims
     assert {path.name: path.stat().st_mtime_ns for path in (out / "pieces").iterdir()} == before
 
@@ -305,9 +307,14 @@ def run_tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(module.SCALES, "quick", module.SCALES["tiny"])
 
 
-def test_the_command(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_and_its_exit_code(
+    tiny: tuple[Path, tuple[Claim, ...]], tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run_tiny(monkeypatch)
     out = tmp_path / "out"
+    (out / "pieces").mkdir(parents=True)
+    for piece in (tiny[0] / "pieces").glob("figure3-*.npz"):
+        shutil.copy(piece, out / "pieces")
     assert cli.main(["reproduce", "figure3", "--out", str(out), "--threads", "1"]) == 0
     text = capsys.readouterr().out
     for words in ("0.0457", "0.00108", "0.00078", "λ₁/λ₂", "β = 1", "about 10", "pass", "report.html"):
@@ -318,16 +325,14 @@ def test_the_command(tmp_path: Path, capsys: Capture, monkeypatch: pytest.Monkey
     pictures = [f"figure3{letter}.{ending}" for letter in "abc" for ending in ("png", "svg")]
     assert names == sorted(["pieces", "report.html", "report.json", *pictures])
 
-
-def test_a_failed_claim_is_exit_code_1(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    run_tiny(monkeypatch)
+    # the same pieces, held against another paper
     monkeypatch.setattr(sys.modules["ntkcore.paper.figure3"], "PAPER_EIGENVALUES", (0.05, 0.00108, 0.00078))
-    assert cli.main(["reproduce", "figure3", "--out", str(tmp_path), "--threads", "1"]) == 1
-    assert "FAIL" in (out := capsys.readouterr().out)
-    assert re.search(r"\n1 of \d+ claims not met; ", out)
-    data = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert cli.main(["reproduce", "figure3", "--out", str(out), "--threads", "1"]) == 1
+    assert "FAIL" in (text := capsys.readouterr().out)
+    assert re.search(r"\n1 of \d+ claims not met; ", text)
+    data = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert data["passed"] is False
-    assert "1 of" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "1 of" in (out / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,7 @@ def test_kinked_table_against_rectangle_probabilities() -> None:
     assert np.abs(noise).max() < 3e-17
 
 
+@pytest.mark.slow
 def test_tables_do_not_depend_on_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other nodes round otherwise: eigenvalues move by less than is stated, and this is below 1e-9 down to 1e-7."""
     spectra = []
@@ -151,7 +152,10 @@ def test_methods_agree_on_a_network_of_relus() -> None:
     assert np.all(long[1] < 1e-14 * long[0])
 
 
-@pytest.mark.parametrize(("name", "depth", "d"), [("relu", 2, 3), ("relu", 3, 2), ("relu", 4, 10), ("abs", 3, 3)])
+@pytest.mark.parametrize(
+    ("name", "depth", "d"),
+    [("relu", 2, 3), ("relu", 3, 2), pytest.param("relu", 4, 10, marks=pytest.mark.slow), ("abs", 3, 3)],
+)
 def test_the_stated_errors_of_tables(name: str, depth: int, d: int) -> None:
     """Tables know nothing of relus: their errors are seen where 31 digits are known, and are as stated."""
     from ntkcore import _zonal

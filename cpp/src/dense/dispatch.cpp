@@ -11,8 +11,10 @@
     }
 
 NTKCORE_DECLARE_ISA(baseline)
-#if defined(NTKCORE_X86_VARIANTS)
+#if defined(NTKCORE_AVX2)
 NTKCORE_DECLARE_ISA(avx2)
+#endif
+#if defined(NTKCORE_AVX512)
 NTKCORE_DECLARE_ISA(avx512)
 #endif
 
@@ -25,8 +27,10 @@ struct Tables {
 };
 
 Tables tables_of(const char* isa) {
-#if defined(NTKCORE_X86_VARIANTS)
+#if defined(NTKCORE_AVX512)
     if (std::strcmp(isa, "avx512") == 0) return {&avx512::kFloat, &avx512::kDouble};
+#endif
+#if defined(NTKCORE_AVX2)
     if (std::strcmp(isa, "avx2") == 0) return {&avx2::kFloat, &avx2::kDouble};
 #endif
     (void)isa;

@@ -12,8 +12,10 @@
     }
 
 NTKCORE_DECLARE_ISA(baseline)
-#if defined(NTKCORE_X86_VARIANTS)
+#if defined(NTKCORE_AVX2)
 NTKCORE_DECLARE_ISA(avx2)
+#endif
+#if defined(NTKCORE_AVX512)
 NTKCORE_DECLARE_ISA(avx512)
 #endif
 
@@ -21,13 +23,15 @@ namespace ntkcore::tile {
 namespace {
 
 const Isa kIsas[] = {
-#if defined(NTKCORE_X86_VARIANTS)
+#if defined(NTKCORE_AVX512)
     {"avx512",
      [] {
          return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
                 __builtin_cpu_supports("avx512vl") != 0 && __builtin_cpu_supports("avx512bw") != 0;
      },
      &avx512::kFloat, &avx512::kDouble},
+#endif
+#if defined(NTKCORE_AVX2)
     {"avx2", [] { return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0; }, &avx2::kFloat,
      &avx2::kDouble},
 #endif
