@@ -1,7 +1,5 @@
-// Kernels of one angle. If all samples have the same variance (points of a sphere, standardised rows), or if nothing in
-// the network depends on it (homogeneous activations, no bias), ρ, D̂ and Θ/√(qq') behind all layers are functions of
-// the angle θ = arccos ρ¹, and analytic on [0, π]: θ takes away the square-root singularities that they have in ρ at
-// ±1. So they are tabulated once as Chebyshev series, whose length hardly grows with the depth: in
+// Kernels of one angle (see angle_table.hpp) as Chebyshev series, to look at. θ takes away the square-root
+// singularities that ρ, D̂ and Θ/√(qq') have in ρ¹ = cos θ at ±1: they are analytic on [0, π]. The series are in
 //   x = 2(1 + c)τ/(τ + c) − 1,  τ = θ/π.
 // c = ∞ means x = 2τ − 1. Kernels of deep networks are steep near θ = 0; those of critical ones are nearly functions of
 // 1/(1/θ + L/3π), which a c of that size makes smooth (each relu layer adds 1/3π to 1/θ).
@@ -22,9 +20,7 @@ namespace ntkcore {
 struct Curve {
     std::vector<double> rho, dot, theta;                    // coefficients of T_k(x); empty where not wanted
     double bend = std::numeric_limits<double>::infinity();  // c
-    // Of each, relative to its maximum: the largest deviation found at the check points, and the largest change per
-    // radian between them.
-    std::array<double, 3> error{}, slope{};
+    std::array<double, 3> error{};  // of each, relative to its maximum: the largest deviation at the check points
     [[nodiscard]] std::size_t terms() const { return rho.size() + dot.size() + theta.size(); }
 };
 
@@ -117,10 +113,6 @@ inline double clenshaw(const std::vector<double>& c, double x) {
             }
             if (!(gap <= 3 * tolerance[s] * size)) return std::nullopt;
             if (size > 0) curve.error[s] = gap / size;
-            for (std::size_t i = 1; i < checks.size() && size > 0; ++i) {
-                const double change = std::fabs(exact[s][i] - exact[s][i - 1]);
-                curve.slope[s] = std::fmax(curve.slope[s], change / (size * (checks[i] - checks[i - 1])));
-            }
         }
         return curve;
     };

@@ -3,6 +3,8 @@
 // relative.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <optional>
 
@@ -15,20 +17,28 @@ namespace ntkcore {
 
 class FineStart {
    public:
-    // Of rows of x, and of z if there is one, with few features.
-    FineStart(const Network& network, MatrixView<const float> x, const MatrixView<const float>* z, int threads)
-        : rows_(first(network), {}, x, Levels::last, threads) {
+    // Of rows of x, and of z if there is one, with few features: versines up to `limit`.
+    FineStart(const Network& network, MatrixView<const float> x, const MatrixView<const float>* z, float limit,
+              int threads)
+        : limit_(limit), rows_(first(network), {}, x, Levels::last, threads) {
         if (z != nullptr) cols_.emplace(first(network), Layers<double>{}, *z, Levels::last, threads, &rows_);
     }
 
     // Signed versines of row i and the columns begin … end of the panel that starts at column j0.
-    void run(std::size_t i, std::size_t j0, std::size_t begin, std::size_t end, float* u) const {
+    void refine(std::size_t i, std::size_t j0, std::size_t begin, std::size_t end, float* u) const {
         const Samples<double>& cols = cols_ ? *cols_ : rows_;
         alignas(64) double fine[tile::kPanel];
-        tile::kernels<double>().start_direct({rows_.panel(i / tile::kPanel), i % tile::kPanel,
-                                              cols.panel(j0 / tile::kPanel), rows_.features(), begin, end, fine,
-                                              nullptr});
-        for (std::size_t j = begin; j < end; ++j) u[j] = static_cast<float>(fine[j]);
+        for (std::size_t j = begin; j < end; j += tile::kColumnStep) {
+            float least = 2;
+            for (std::size_t k = j; k < j + tile::kColumnStep; ++k) least = std::min(least, std::fabs(u[k]));
+            if (!(least <= limit_)) continue;
+            tile::kernels<double>().start_direct({rows_.panel(i / tile::kPanel), i % tile::kPanel,
+                                                  cols.panel(j0 / tile::kPanel), rows_.features(), j,
+                                                  j + tile::kColumnStep, fine, nullptr});
+            for (std::size_t k = j; k < j + tile::kColumnStep; ++k) {
+                if (std::fabs(u[k]) <= limit_) u[k] = static_cast<float>(fine[k]);
+            }
+        }
     }
 
    private:
@@ -39,6 +49,7 @@ class FineStart {
         return result;
     }
 
+    float limit_;
     Samples<double> rows_;
     std::optional<Samples<double>> cols_;
 };

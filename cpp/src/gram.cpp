@@ -1,16 +1,14 @@
 #include "ntkcore/gram.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
-#include <numbers>
 #include <optional>
 #include <stdexcept>
 #include <type_traits>
-#include <vector>
 
 #include "gram_work.hpp"
+#include "one_dimensional.hpp"
 
 namespace ntkcore {
 namespace {
@@ -37,65 +35,6 @@ void check(const Network& network, MatrixView<const T> x, const MatrixView<const
     }
 }
 
-// The layers as functions of the angle, and how exact they are in arithmetic with errors ε.
-struct Tabulated {
-    Curve curve;
-    Report report;
-};
-template <class T>
-std::optional<Tabulated> tabulate_layers(const Pairs<T>& pairs, double rounding, double epsilon) {
-    const std::optional<Curve> curve = pairs.tabulated(rounding, 1024);
-    if (!curve) return std::nullopt;
-    return Tabulated{*curve, pairs.report(epsilon, &*curve)};
-}
-// At the variance of the first row of x, in double.
-template <class T, class IO>
-std::optional<Tabulated> tabulate_layers(const Network& network, const Pairs<T>& pairs, MatrixView<const IO> x,
-                                         double rounding, double epsilon) {
-    if constexpr (std::is_same_v<T, double>) {
-        if (pairs.rows().alike() && pairs.cols().alike()) return tabulate_layers(pairs, rounding, epsilon);
-    }
-    std::vector<double> sample(x.cols);
-    for (std::size_t k = 0; k < x.cols; ++k) sample[k] = static_cast<double>(x(0, k));
-    const MatrixView<const double> copies{sample.data(), kColumnStep, x.cols, 0, 1};  // computed together
-    const Pairs<double> nodes(network, copies, nullptr, Levels::last, pairs.wanted(), 1);
-    return tabulate_layers(nodes, rounding, epsilon);
-}
-
-// What is lost of the series where they are evaluated in T, at angles that T holds exactly: relative to the maximum.
-template <class T>
-std::array<double, 3> lost_digits(const Pairs<T>& pairs, const Curve& curve) {
-    constexpr std::size_t kCount = 256;
-    static_assert(kCount == kPanel);
-    std::vector<double> angles(kCount);
-    RowSpace<T> space(1, 0);
-    for (std::size_t j = 0; j < kCount; ++j) {  // denser where the samples are close
-        const double t = static_cast<double>(j) / static_cast<double>(kCount - 1);
-        space.u[j] = Pairs<T>::template versine<T>(std::numbers::pi * t * t * t);
-        const double half = 2 * std::asin(std::sqrt(0.5 * std::fabs(static_cast<double>(space.u[j]))));
-        angles[j] = std::signbit(space.u[j]) ? std::numbers::pi - half : half;
-    }
-    Row<T> row{0, 0, 0, kCount, 0, kCount, space.u.data(), space.theta.data(), nullptr, space.dot.data()};
-    pairs.all_layers(row);
-    std::array<double, 3> lost{};
-    const std::vector<double>* series[3] = {&curve.rho, &curve.dot, &curve.theta};
-    for (std::size_t s = 0; s < 3; ++s) {
-        if (series[s]->empty()) continue;
-        double size = 0.0;
-        double gap = 0.0;
-        for (std::size_t j = 0; j < kCount; ++j) {
-            const double exact = detail::clenshaw(*series[s], detail::bent(angles[j], curve.bend));
-            const double found = s == 0   ? Pairs<T>::correlation(static_cast<double>(space.u[j]))
-                                 : s == 1 ? static_cast<double>(space.dot[j])
-                                          : static_cast<double>(space.theta[j]);
-            size = std::fmax(size, std::fabs(exact));
-            gap = std::fmax(gap, std::fabs(found - exact));
-        }
-        if (size > 0) lost[s] = gap / size;
-    }
-    return lost;
-}
-
 }  // namespace
 
 template <class T>
@@ -109,52 +48,44 @@ bool gram(const Network& network, MatrixView<const T> x, const MatrixView<const 
     if (report == nullptr && !wanted) return false;
     const std::size_t pairs = x.rows * (z == nullptr ? x.rows : z->rows);
     const bool many = levels == Levels::last && network.depth() > 1 && pairs >= (std::size_t{1} << 17) && wanted;
-    std::optional<Tabulated> table;
-    const auto with_table = [&](auto& work, double tolerance, double epsilon, const auto& accepts) {
+    std::optional<Tabulated> tabulated;
+    const auto with_table = [&](auto& work, double rounding, const auto& accepts) {
         auto& layers = work.pairs();
-        if (!many || !layers.one_dimensional()) return false;
-        table = tabulate_layers(network, layers, x, tolerance, epsilon);
-        if (!table) return false;
-        if (layers.cost_of(table->curve) <= layers.cost()) {
-            layers.use(table->curve);
-            if (accepts(layers)) return true;
-            layers.drop_curve();
-        }
-        table.reset();
+        if (!many || !layers.one_dimensional() || layers.cost_of_table() > layers.cost()) return false;
+        tabulated = tabulate_layers(network, x, layers, rounding);
+        if (!tabulated) return false;
+        if (accepts(layers)) return true;
+        layers.drop_table();
+        tabulated.reset();
         return false;
     };
     const auto run = [&](auto& work) {
-        if (report != nullptr) *report = table ? table->report : work.report();
+        if (report != nullptr) *report = tabulated ? tabulated->report : work.report();
         return wanted && work.run(threads, poll);
     };
     constexpr double kFloat = 5e-8, kDouble = 2e-15;  // tolerances
-    constexpr double kEpsilon = std::numeric_limits<T>::epsilon();
     const bool deep = network.depth() > kDeep;
     if constexpr (std::is_same_v<T, float>) {
         // Deep networks go in double, lest rounding errors add up over the layers, unless they are tabulated. If then
-        // the kernel is so steep that the rounding errors of unit vectors show, angles come from double.
+        // the kernel is so steep that the rounding errors of unit vectors show, there angles come from double.
         const double allowed = deep ? 4e-7 : 5e-6;
         const auto accepts = [&](Pairs<float>& layers) {
             constexpr double kStart = 5e-8;  // rad
-            const std::array<double, 3> lost = lost_digits(layers, table->curve);
-            const double most = *std::max_element(lost.begin(), lost.end());
-            const double steepest = *std::max_element(table->curve.slope.begin(), table->curve.slope.end());
-            const bool steep = most + kStart * steepest > allowed;
-            if (most > allowed || (steep && !layers.rows().direct())) return false;
-            if (steep) layers.start_finely(FineStart(network, x, z, threads));
-            ErrorBound& last = table->report.bounds.back();
-            last.sigma += 4 * lost[0];
-            last.sigma_dot += 4 * lost[1];
-            last.theta += 4 * lost[2];
+            const double most = *std::max_element(tabulated->lost.begin(), tabulated->lost.end());
+            if (most > allowed) return false;
+            const double steep = tabulated->table.steep_until((allowed - most) / kStart);
+            if (steep == 0) return true;
+            if (!layers.rows().direct()) return false;
+            layers.start_finely(FineStart(network, x, z, static_cast<float>(1.1 * steep), threads));
             return true;
         };
         if (!deep || many) {
             Gram<float, float> work(network, x, z, levels, out, threads);
-            if (with_table(work, kFloat, kEpsilon, accepts) || !deep) return run(work);
+            if (with_table(work, kFloat, accepts) || !deep) return run(work);
         }
     }
     Gram<double, T> work(network, x, z, levels, out, threads);
-    with_table(work, kDouble, kEpsilon, [](const auto&) { return true; });
+    with_table(work, kDouble, [](const auto&) { return true; });
     return run(work);
 }
 

@@ -89,7 +89,7 @@ class Gram {
             for (std::size_t i = t.i0; i < t.i1; ++i) {
                 if (work.stopped(worker)) return;
                 const Row<T> row = start(t, i, 0, space);
-                if (pairs_.uses_curve()) {
+                if (pairs_.uses_table()) {
                     pairs_.all_layers(row);
                 } else if (pairs_.uses_smooth()) {
                     pairs_.smooth_layers(row);

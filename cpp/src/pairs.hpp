@@ -6,13 +6,12 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
-#include <numbers>
 #include <optional>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
-#include "curve.hpp"
+#include "angle_table.hpp"
 #include "fine_start.hpp"
 #include "ntkcore/aligned.hpp"
 #include "ntkcore/gram.hpp"
@@ -169,15 +168,15 @@ class Pairs {
         }
         return sum;
     }
-    [[nodiscard]] double cost_of(const Curve& curve) const {
-        const std::size_t terms = (wanted_.sigma ? curve.rho.size() : 0) + (wanted_.sigma_dot ? curve.dot.size() : 0) +
-                                  (wanted_.theta ? curve.theta.size() : 0);
-        return 22.0 + 2.3 * static_cast<double>(terms);
+    // Of a table, which costs about as much as one layer of relu.
+    [[nodiscard]] double cost_of_table() const {
+        const auto count = static_cast<double>(wanted_.count());
+        return std::is_same_v<T, double> ? 12.0 + 21.0 * count : 27.0 + 18.0 * count;
     }
-    // The layers as functions of the angle, at the variance of sample 0: exact to rounding errors, or to a small part
-    // of what truncated expansions leave out (at angles below 1/degree that shows in the slopes, and a series that had
-    // to follow it would be as long as the expansion).
-    [[nodiscard]] std::optional<Curve> tabulated(double rounding, std::size_t most) const {
+    // What series or tables of the angle may deviate from the layers, relative to the maximum of ρ, D̂ and Θ (0: not
+    // wanted): rounding errors, or a small part of what truncated expansions leave out (at angles below 1/degree that
+    // shows in the slopes).
+    [[nodiscard]] std::array<double, 3> tolerances(double rounding) const {
         double tail = 0.0, slope_tail = 0.0;
         for (std::size_t m = 0; m < layers_.size(); ++m) {
             tail += rows().sensitivity(m).tail;
@@ -186,35 +185,23 @@ class Pairs {
         const auto tolerance = [&](bool is_wanted, double lost) {
             return is_wanted ? std::max(rounding, 0.03 * lost) : 0.0;
         };
-        RowSpace<double> space(1, layers_.size());
-        return tabulate([&](const std::vector<double>& angles, double* rho, double* dot,
-                            double* theta) { at_angles(angles, space, rho, dot, theta); },
-                        {tolerance(wanted_.sigma, tail), tolerance(wanted_.sigma_dot, slope_tail),
-                         tolerance(wanted_.theta, slope_tail)},
-                        most);
+        return {tolerance(wanted_.sigma, tail), tolerance(wanted_.sigma_dot, slope_tail),
+                tolerance(wanted_.theta, slope_tail)};
     }
-    // From now on the series stand for all layers.
-    void use(const Curve& curve) {
-        const auto rounded = [](const std::vector<double>& from) { return std::vector<T>(from.begin(), from.end()); };
-        rho_ = rounded(curve.rho);
-        dot_ = rounded(curve.dot);
-        theta_ = rounded(curve.theta);
-        bend_ = curve.bend;
-        curve_ = true;
-    }
-    [[nodiscard]] bool uses_curve() const { return curve_; }
-    void drop_curve() { curve_ = false; }
-    // From now on angles come from double, if features are few.
+    // From now on the table stands for all layers.
+    void use(const AngleTable& table) { table_.emplace(table); }
+    [[nodiscard]] bool uses_table() const { return table_.has_value(); }
+    void drop_table() { table_.reset(); }
+    // From now on some angles come from double, if features are few.
     void start_finely(FineStart fine) { fine_.emplace(std::move(fine)); }
 
-    // ρ, D̂ and Θ/√(qq') behind all layers where the first ones are cos(angles), for pairs of sample 0 with the next
-    // ones; null where one is not wanted.
-    void at_angles(const std::vector<double>& angles, RowSpace<T>& space, double* rho, double* dot,
-                   double* theta) const {
+    // ρ, D̂ and Θ/√(qq') behind all layers where the first signed versines are these, for pairs of sample 0 with the
+    // next ones; null where one is not wanted.
+    void at_versines(const std::vector<double>& u, RowSpace<T>& space, double* rho, double* dot, double* theta) const {
         const std::size_t panel = std::min(kPanel, cols().size());
         prepare_layers(0, space);
-        for (std::size_t done = 0; done < angles.size(); done += panel) {
-            const std::size_t n = std::min(panel, angles.size() - done);
+        for (std::size_t done = 0; done < u.size(); done += panel) {
+            const std::size_t n = std::min(panel, u.size() - done);
             Row<T> row;
             row.i = row.j0 = row.first = row.begin = 0;
             row.last = n;
@@ -228,8 +215,8 @@ class Pairs {
             std::fill_n(space.u.data(), kPanel, T(0));
             std::fill_n(space.theta.data(), kPanel, T(1));
             for (std::size_t j = 0; j < n; ++j) {
-                space.u[j] = versine<T>(angles[done + j]);
-                space.theta[j] = static_cast<T>(std::cos(angles[done + j]));
+                space.u[j] = static_cast<T>(u[done + j]);
+                space.theta[j] = static_cast<T>(correlation(u[done + j]));
             }
             for (std::size_t m = 0; m < layers_.size(); ++m) layer(row, m, space);
             for (std::size_t j = 0; j < n; ++j) {
@@ -239,17 +226,12 @@ class Pairs {
             }
         }
     }
-    // The signed versine of an angle in [0, π], and ρ of one: see tile/kernels.hpp.
-    template <class Number>
-    [[nodiscard]] static Number versine(double angle) {
-        const bool opposite = angle > std::numbers::pi / 2;
-        const double half = opposite ? std::cos(angle / 2) : std::sin(angle / 2);
-        return static_cast<Number>(opposite ? -2 * half * half : 2 * half * half);
-    }
+    // ρ of a signed versine, see tile/kernels.hpp.
     [[nodiscard]] static double correlation(double u) { return std::signbit(u) ? -(1 + u) : 1 - u; }
 
-    // `input`: the rounding error of the samples and of the result. `curve`: what takes the place of the layers.
-    [[nodiscard]] Report report(double input, const Curve* curve = nullptr) const {
+    // `input`: the rounding error of the samples and of the result. `found`: the largest deviations that were found of
+    // what takes the place of the layers.
+    [[nodiscard]] Report report(double input, const std::array<double, 3>* found = nullptr) const {
         std::vector<Sensitivity> sensitivity;
         Report result;
         for (std::size_t m = 0; m < layers_.size(); ++m) {
@@ -260,11 +242,11 @@ class Pairs {
         }
         const double epsilon = std::max<double>(std::numeric_limits<T>::epsilon(), input);
         result.bounds = error_bounds(sensitivity, epsilon);
-        if (curve != nullptr) {
+        if (found != nullptr) {
             ErrorBound& last = result.bounds.back();
-            last.sigma += 4 * curve->error[0];
-            last.sigma_dot += 4 * curve->error[1];
-            last.theta += 4 * curve->error[2];
+            last.sigma += 4 * (*found)[0];
+            last.sigma_dot += 4 * (*found)[1];
+            last.theta += 4 * (*found)[2];
         }
         return result;
     }
@@ -288,15 +270,16 @@ class Pairs {
 
     // ρ¹ and Θ¹ = Σ¹; `product`: the row's inner products, unless samples are compared feature by feature.
     void start(const Row<T>& row, const T* product) const {
-        if (fine_) {
-            if constexpr (std::is_same_v<T, float>) fine_->run(row.i, row.j0, row.begin, row.end, row.u);
-        } else if (rows().direct()) {
+        if (rows().direct()) {
             k_.start_direct({rows().panel(row.i / kPanel), row.i % kPanel, cols().panel(row.j0 / kPanel),
                              rows().features(), row.begin, row.end, row.u, row.theta});
         } else {
             k_.start_product({product, rows().half_norm()[row.i], cols().half_norm() + row.j0, rows().row(row.i),
                               cols().row(row.j0), rows().centre(), rows().feature_stride(), row.last, row.begin,
                               row.end, row.u, row.theta});
+        }
+        if constexpr (std::is_same_v<T, float>) {
+            if (fine_) fine_->refine(row.i, row.j0, row.begin, row.end, row.u);
         }
         // Samples without any variance have no direction. They count as parallel to each other and orthogonal to the
         // rest: the limit of a vanishing common bias.
@@ -351,19 +334,15 @@ class Pairs {
     }
 
     // Smooth layers at moderate variances: then Σ and Θ themselves are computed, Σ in place of the signed versine.
-    [[nodiscard]] bool uses_smooth() const { return smooth_.has_value() && !curve_; }
+    [[nodiscard]] bool uses_smooth() const { return smooth_.has_value() && !table_; }
     void smooth_layers(const Row<T>& row) const {
         if constexpr (std::is_same_v<T, double>) {
             smooth_->run(row.i, row.j0, row.begin, row.end, row.u, row.theta);
         }
     }
 
-    // All layers, by their series.
-    void all_layers(const Row<T>& row) const {
-        k_.curve({row.begin, row.end, row.u, row.theta, row.dot, rho_.data(), theta_.data(), dot_.data(),
-                  wanted_.sigma ? rho_.size() : 0, row.theta != nullptr ? theta_.size() : 0,
-                  row.dot != nullptr ? dot_.size() : 0, !std::isinf(bend_), static_cast<T>(bend_)});
-    }
+    // All layers, by their table.
+    void all_layers(const Row<T>& row) const { table_->run(k_, row.begin, row.end, row.u, row.dot, row.theta); }
 
    private:
     // All samples, of rows and columns, have the same tables in hidden layer m.
@@ -402,10 +381,8 @@ class Pairs {
     std::vector<char> uniform_;              // all samples have the same tables there
     bool precise_ = false, compensated_ = false, one_dimensional_ = false;
     std::optional<SmoothLayers> smooth_;
-    std::optional<FineStart> fine_;  // of kernels that the curve gives from u alone
-    bool curve_ = false;
-    std::vector<T> rho_, dot_, theta_;  // the series of the curve
-    double bend_ = 0.0;
+    std::optional<RoundedTable<T>> table_;
+    std::optional<FineStart> fine_;  // of kernels that the table gives from u alone
 };
 
 }  // namespace ntkcore

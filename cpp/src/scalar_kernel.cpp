@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "curve.hpp"
 #include "pairs.hpp"
 
 namespace ntkcore {
@@ -16,6 +17,21 @@ namespace {
 
 constexpr double kRounding = 2e-15;  // of the series
 constexpr std::size_t kMost = 4096;  // terms of it
+
+// The signed versine (tile/kernels.hpp) of an angle in [0, π].
+double versine(double angle) {
+    const bool opposite = angle > std::numbers::pi / 2;
+    const double half = opposite ? std::cos(angle / 2) : std::sin(angle / 2);
+    return opposite ? -2 * half * half : 2 * half * half;
+}
+
+// ρ, D̂ and Θ/√(qq') behind all layers where the first ones are cos(angles); null where one is not wanted.
+void at_angles(const Pairs<double>& pairs, const std::vector<double>& angles, RowSpace<double>& space, double* rho,
+               double* dot, double* theta) {
+    std::vector<double> u(angles.size());
+    std::transform(angles.begin(), angles.end(), u.begin(), versine);
+    pairs.at_versines(u, space, rho, dot, theta);
+}
 
 }  // namespace
 
@@ -32,9 +48,11 @@ struct ScalarKernel::State {
         variance = q.value();
         share = ratio(direction, q);
         rest = ratio(bias, q);
-        curve = pairs.tabulated(kRounding, kMost);
-        if (curve) pairs.use(*curve);
-        const Report report = pairs.report(std::numeric_limits<double>::epsilon(), curve ? &*curve : nullptr);
+        RowSpace<double> space(1, layers);
+        curve = tabulate([&](const std::vector<double>& angles, double* rho, double* dot,
+                             double* theta) { at_angles(pairs, angles, space, rho, dot, theta); },
+                         pairs.tolerances(kRounding), kMost);
+        const Report report = pairs.report(std::numeric_limits<double>::epsilon(), curve ? &curve->error : nullptr);
         bound = report.bounds.back();
         capped = report.capped;
         for (const std::size_t d : report.degrees) degree = std::max(degree, d);
@@ -117,8 +135,8 @@ void ScalarKernel::evaluate(Kernel kernel, const double* angles, std::size_t n, 
         first_angles(angles + done, first.size(), first.data());
         double* const to = result + done;
         if (!state_->curve) {
-            state_->pairs.at_angles(first, space, kernel == Kernel::sigma ? to : nullptr,
-                                    kernel == Kernel::sigma_dot ? to : nullptr, kernel == Kernel::theta ? to : nullptr);
+            at_angles(state_->pairs, first, space, kernel == Kernel::sigma ? to : nullptr,
+                      kernel == Kernel::sigma_dot ? to : nullptr, kernel == Kernel::theta ? to : nullptr);
         } else {
             const Curve& curve = *state_->curve;
             const std::vector<double>& series = kernel == Kernel::sigma       ? curve.rho

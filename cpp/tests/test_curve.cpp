@@ -127,9 +127,6 @@ TEST_CASE("each function has its own series and tolerance") {
     CHECK(curve->terms() == curve->rho.size() + curve->dot.size() + curve->theta.size());
     CHECK(worst(curve->dot, curve->bend, [](double t) { return 3.0 - t; }) < 1e-14);
     CHECK(worst(curve->theta, curve->bend, [&](double t) { return 100 * slow(t); }) < 3e-4 * 100);
-    // per radian, relative to the maximum: near 0, e^−θ falls by nearly 1
-    CHECK(curve->slope[2] > 0.9);
-    CHECK(curve->slope[2] < 1.0);
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 #include "kernels.hpp"
 
 #include "ab_relu.hpp"
-#include "curve.hpp"
+#include "angle_table.hpp"
 #include "erf.hpp"
 #include "expanded.hpp"
 #include "exponential.hpp"
@@ -30,7 +30,7 @@ constexpr Kernels<T> kTable = {
     start_direct<T>,
     product<T>,
     start_product<T>,
-    curve<T>,
+    angle_table<T>,
     {ab_relu<T>, exponential<T>, exponential<T>, erf<T>, gelu<T>, mehler<T>, mehler<T>, sinusoid<T>,
      rectified_monomial<T>, step<T>, gaussian<T>, expanded<T>, piecewise_linear<T>},
     store_sigma<T>,

@@ -79,20 +79,24 @@ struct LayerCall {
     bool uniform;      // all samples have the same tables, r and s
 };
 
-// All layers at once, where ρ, D̂ and Θ/√(qq') after them are functions of θ = arccos ρ¹: Chebyshev series in 2θ/π − 1,
-// or with a finite c in 2(1 + c)τ/(τ + c) − 1, τ = θ/π.
-// A series without terms is not wanted, and its state is left alone.
+// All layers at once, where ρ, D̂ and Θ/√(qq') after them are functions of the angle: a polynomial of the variable x for
+// each bin of t = √|u| + offset. If t = (1 + f)·2^e, the bin is that of e and the leading `bits` bits of f, x the rest
+// of f. Bins are counted from that of t = offset on, a power of 2; where u has its sign bit set, behind the `bins`
+// others.
 template <class T>
-struct CurveCall {
+struct TableCall {
     std::size_t begin, end;
-    T* u;
-    T* theta;
-    T* dot;
-    const T *rho_series, *theta_series, *dot_series;
-    std::size_t rho_terms, theta_terms, dot_terms;
-    bool bent;
-    T bend;  // c
+    const T* u;
+    T* out[3];  // of each function; the first may be u itself
+    std::size_t functions;
+    bool rho;               // the first function is ρ, and its result the signed versine
+    const T* coefficients;  // [bin][function][power of x], kTableTerms<T> powers
+    int bits;
+    std::size_t bins;  // without the sign bit
+    T offset[2];       // without, and with the sign bit
 };
+template <class T>
+constexpr std::size_t kTableTerms = sizeof(T) == 8 ? 8 : 4;
 
 // out[j] = state·(scale_row·scale[j]) for the columns [first, last) of the panel; no padding is written.
 template <class T>
@@ -161,7 +165,7 @@ struct Kernels {
     void (*start_direct)(const StartDirect<T>&);
     void (*product)(const ProductCall<T>&);
     void (*start_product)(const StartProduct<T>&);
-    void (*curve)(const CurveCall<T>&);
+    void (*angle_table)(const TableCall<T>&);
     void (*layer[kFamilies])(const LayerCall<T>&);  // by ntkcore::Family
     void (*store_sigma)(const StoreCall<T>&);       // state = u
     void (*store_theta)(const StoreCall<T>&);       // state = theta

@@ -33,12 +33,13 @@ void store_theta(const StoreCall<T>& call) {
     for (; j < call.last; ++j) call.out[j] = call.state[j] * (call.scale_row * call.scale[j]);
 }
 
-// Transposes kLanes × kLanes in registers: stage b exchanges the off-diagonal blocks of size b of every 2b × 2b block.
-template <class T, std::size_t b = kLanes<T> / 2>
+// Transposes n × n in registers, in each n lanes of them: stage b exchanges the off-diagonal blocks of size b of every
+// 2b × 2b block.
+template <class T, std::size_t n = kLanes<T>, std::size_t b = n / 2>
 inline void transpose_registers(Vec<T>* x) {
     if constexpr (b > 0) {
         const auto exchange = [&]<std::size_t... l>(std::index_sequence<l...>) {
-            for (std::size_t i = 0; i < kLanes<T>; ++i) {
+            for (std::size_t i = 0; i < n; ++i) {
                 if ((i & b) != 0) continue;
                 const Vec<T> upper = x[i];
                 const Vec<T> lower = x[i + b];
@@ -47,7 +48,7 @@ inline void transpose_registers(Vec<T>* x) {
             }
         };
         exchange(std::make_index_sequence<kLanes<T>>{});
-        transpose_registers<T, b / 2>(x);
+        transpose_registers<T, n, b / 2>(x);
     }
 }
 
