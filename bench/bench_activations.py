@@ -100,7 +100,8 @@ ONE_DIMENSIONAL = [
     ("tanh", 64, 1.0, 0.1, True),
     ("tanh", 64, 1.2, 0.1, True),
     ("tanh", 300, 1.0, 0.1, True),
-    ("tanh", 64, 2.0, 0.1, True),
+    *(("tanh", depth, weight_std, 0.1, True) for weight_std in (1.5, 2.0) for depth in (4, 16, 64)),  # chaotic
+    ("erf", 64, 2.0, 0.1, True),
     ("relu", 64, 2**0.5, 0.0, False),
 ]
 TOLERANCE = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 5e-6}

@@ -9,11 +9,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+import closed_forms
 import ntkcore as nk
 import numpy as np
 import pytest
 from cases import DTYPES, SQRT2, TOLERANCE, Array, Case, DType, normals, unit
-from reference import dual_integral, matrix_error, mp
+from reference import Exact, dual_integral, dual_relu, matrix_error, mp, normalised_error
 from test_scalar_kernel import EVERY
 
 act = nk.activations
@@ -244,3 +245,99 @@ def test_samples_without_variance_among_homogeneous_layers() -> None:
         assert (K.theta[:, [7, 4000]] == 0).all()
         part = nk.Network(5, activation, bias_std=0.0).ntk(X[:8], Z[:16])
         np.testing.assert_allclose(K.theta[:8, :16], part, rtol=0, atol=1e-14 * np.abs(part).max())
+
+
+def circle(dtype: DType) -> tuple[Array, Array, Array]:
+    """The x-axis 32 times, 4096 points of the circle, and the numbers of some of these.
+
+    Near 0 and π the angle of (cos θ, sin θ) with the x-axis has the relative accuracy of sin θ: on any scale.
+    """
+    angles = np.random.default_rng(7).uniform(0.0, np.pi, MANY)
+    some = np.concatenate([[0.0, 1e-30, 1e-12, 1e-8, 3e-7, 1e-4, 1e-3, 1e-2, 0.1], np.pi / 2 + np.array([-1e-9, 1e-9])])
+    opposite = np.array([0.0, 1e-12, 1e-8, 1e-6, 1e-4, 1e-2])
+    angles[: len(some)] = some
+    Z = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    ends = slice(len(some), len(some) + len(opposite))
+    Z[ends] = np.stack([-np.cos(opposite), np.sin(opposite)], axis=1)
+    X = np.tile([[1.0, 0.0]], (32, 1))
+    return X.astype(dtype), Z.astype(dtype), np.arange(len(some) + len(opposite) + 6)
+
+
+def relu_dual(a: float, b: float) -> closed_forms.Dual:
+    """a min(x, 0) + b max(x, 0)."""
+
+    def dual(q1: Exact, q2: Exact, r: Exact) -> tuple[Exact, Exact]:
+        value, slope = dual_relu(q1, q2, r * mp.sqrt(q1 * q2), (a, b))
+        return value, slope
+
+    return dual
+
+
+CLOSED: dict[str, tuple[str | nk.Activation, closed_forms.Dual]] = {
+    "relu": ("relu", relu_dual(0.0, 1.0)),
+    "abs": ("abs", relu_dual(-1.0, 1.0)),
+    "leaky_relu": (act.leaky_relu(0.2), relu_dual(0.2, 1.0)),
+    "erf": ("erf", closed_forms.erf(1.0, 1.0, 0.0)),
+    "gelu": ("gelu", closed_forms.gelu),
+    "sin": ("sin", closed_forms.sinusoid(1.0, 1.0, 1.0, 0.0)),
+    "rbf": ("rbf", closed_forms.rbf(1.0)),
+}
+PHASES = [
+    ("relu", 3, 1.0, 0.1), ("relu", 64, SQRT2, 0.0), ("abs", 16, 1.0, 0.0), ("abs", 64, 1.0, 0.0),
+    ("leaky_relu", 64, 1.2, 0.3), ("erf", 3, 0.8, 0.1), ("erf", 4, 2.0, 0.1), ("erf", 16, 2.0, 0.0),
+    ("erf", 64, 1.5, 0.1), ("erf", 64, 2.0, 0.1), ("gelu", 4, 1.5, 0.1), ("gelu", 32, 1.5, 0.1), ("sin", 4, 1.5, 0.1),
+    ("sin", 64, 2.0, 0.1), ("sin", 64, 0.9, 0.5), ("rbf", 3, 1.0, 0.1), ("rbf", 16, 1.5, 0.1),
+    pytest.param("relu", 200, SQRT2, 0.0, marks=pytest.mark.slow),
+    pytest.param("erf", 200, 2.0, 0.1, marks=pytest.mark.slow),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("name", "depth", "weight", "bias"), PHASES)
+def test_ordered_critical_and_chaotic_networks(name: str, depth: int, weight: float, bias: float, dtype: DType) -> None:
+    X, Z, some = circle(dtype)
+    activation, dual = CLOSED[name]
+    net = nk.Network(depth, activation, weight, bias)
+    kernels, bound = net.kernels(X, Z, return_bound=True)
+    layers = net.kernels(X[:1].astype(float), Z[some].astype(float))
+    exact = closed_forms.kernels(X[:1], Z[some], [dual] * (depth - 1), weight, bias)
+    for got, other, matrix, limit in zip(kernels, layers, exact, bound, strict=True):
+        error, own = (
+            normalised_error(k, matrix.values, matrix.rows, matrix.cols).max() for k in (got[:1, some], other)
+        )
+        assert error <= limit + own  # own: what 200 chaotic layers round off
+        assert error <= (1e-13 if dtype is np.float64 else 1e-6)
+        np.testing.assert_array_equal(got[1:], got[:-1])
+
+
+KINKED = nk.Activation.from_function(
+    lambda x: np.where(x > 0.3, np.sin(x), np.sin(0.3) + 0.2 * (x - 0.3)), breakpoints=[0.3], name="kinked"
+)
+
+
+@pytest.mark.filterwarnings("ignore::ntkcore.ExpansionWarning")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("activation", "depth", "weight"),
+    [("tanh", 4, 1.5), ("tanh", 16, 2.0), ("tanh", 64, 2.0), ("tanh", 64, 1.5), (KINKED, 3, 1.5)],
+)
+def test_chaotic_expansions_against_their_layers(
+    activation: str | nk.Activation, depth: int, weight: float, dtype: DType
+) -> None:
+    X, Z, some = circle(dtype)
+    net = nk.Network(depth, activation, weight, 0.1)
+    layers, own = net.kernels(X[:1].astype(float), Z[some].astype(float), return_bound=True)
+    full, bound = net.kernels(X, Z, return_bound=True)
+    diagonal = net.kernels(X[:1])
+    for got, want, most, other, scale in zip(full, layers, bound, own, diagonal, strict=True):
+        error = np.abs(got[:1, some] - want).max() / scale[0, 0]
+        assert error <= most + other
+        assert error <= (1e-9 if dtype is np.float64 else 1e-6)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_duplicates_have_the_value_of_the_diagonal(dtype: DType) -> None:
+    X, Z, _ = circle(dtype)
+    for net in (nk.Network(4), nk.Network(4, "erf", 2.0), nk.Network(64, "relu", SQRT2, 0.0)):
+        for full, own in zip(net.kernels(X, Z), net.kernels(X[:1].astype(float)), strict=True):
+            assert abs(full[0, 0] - own[0, 0]) <= 2 * np.finfo(dtype).eps * own[0, 0]
