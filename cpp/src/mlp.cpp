@@ -118,6 +118,7 @@ void Mlp<T>::forward_by_points(const Poll* poll) {
 template <class T>
 void Mlp<T>::forward_layer(std::size_t l, const Poll* poll) {
     const Dense<T>& layer = layers_[l];
+    if (streams(points_, layer)) return forward_streamed(l, poll);
     const Parts neurons = forward_parts<T>(points_, layer);
     const bool turn = thin<T>(layer.inputs);
     const Parts points = use_blas(points_, layer) ? even_parts(points_, kBlasPoints)
@@ -130,6 +131,39 @@ void Mlp<T>::forward_layer(std::size_t l, const Poll* poll) {
         forward_block(l, points[index % points.count()], i, turned.data(), worker);
     };
     run_tasks(neurons.count() * points.count(), points_ * layer.inputs * layer.outputs, threads_, task, poll);
+}
+
+// W passes through once, beside panels of α that are made once: W αᵀ, which is turned back when it is small.
+template <class T>
+void Mlp<T>::forward_streamed(std::size_t l, const Poll* poll) {
+    const Dense<T>& layer = layers_[l];
+    const dense::Kernels<T>& kernels = dense::kernels<T>();
+    const Rows<const T> in = input(l);
+    const std::size_t k = layer.inputs;
+    const Parts panels{points_, kernels.panel};
+    const Parts terms{k, 2048};
+    const std::size_t width = panels.count() * panels.part;
+    if (panels_.size() < width * k) panels_ = Aligned<T>::raw(width * k);
+    const auto pack = [&](std::size_t index, int, Work&) {
+        const Range p = panels[index % panels.count()];
+        const Range t = terms[index / panels.count()];
+        kernels.pack_columns(t.size(), p.size(), in.at(p.begin, t.begin), in.stride,
+                             panels_.data() + p.begin * k + t.begin * panels.part);
+    };
+    run_tasks(panels.count() * terms.count(), points_ * k, threads_, pack);
+    const Parts neurons = stream_rows<T>(width, layer);
+    const auto task = [&](std::size_t index, int worker, Work&) {
+        const Range i = neurons[index];
+        T* const z = scratch_.of(worker);
+        kernels.rows_by_panels({i.size(), points_, k, layer.weight + i.begin * k, k, panels_.data(), z, width});
+        const Rows<T> before = before_[l].rows();
+        for (std::size_t p = 0; p < points_; ++p) {
+            T* const out = before.at(p, i.begin);
+            for (std::size_t r = 0; r < i.size(); ++r) out[r] = z[r * width + p];
+        }
+        activate(l, {0, points_}, i);
+    };
+    run_tasks(neurons.count(), points_ * k * layer.outputs, threads_, task, poll);
 }
 
 // α̃^{ℓ+1} and α^{ℓ+1} of the neurons i at the points p, from α^ℓ. `turned`: Wᵀ, inputs × neurons, of thin layers.
@@ -153,8 +187,17 @@ void Mlp<T>::forward_block(std::size_t l, Range p, Range i, const T* turned, int
         kernels.dot(
             {p.size(), i.size(), layer.inputs, in.at(p.begin, 0), in.stride, w, layer.inputs, out, before.stride});
     }
-    kernels.affine(p.size(), i.size(), out, before.stride, static_cast<T>(layer.scale()), layer.bias + i.begin,
-                   static_cast<T>(layer.bias_std));
+    activate(l, p, i);
+}
+
+// α̃^{ℓ+1} and α^{ℓ+1} from W α^ℓ.
+template <class T>
+void Mlp<T>::activate(std::size_t l, Range p, Range i) {
+    const Dense<T>& layer = layers_[l];
+    const Rows<T> before = before_[l].rows();
+    T* const out = before.at(p.begin, i.begin);
+    dense::kernels<T>().affine(p.size(), i.size(), out, before.stride, static_cast<T>(layer.scale()),
+                               layer.bias + i.begin, static_cast<T>(layer.bias_std));
     if (l + 1 == depth()) return;
     const Rows<const T> x{out, before.stride};
     const Rows<T> after = after_[l].rows();

@@ -108,6 +108,8 @@ void Mlp<T>::backward(const T* direction, const Update& update, const Poll* poll
             run_tasks(parts.count(), points_ * layer.inputs * layer.outputs, threads_, task);
         } else if (points_ <= dense::kFusedPoints) {
             descend_rows(l, update, poll);
+        } else if (streams(points_, layer)) {
+            descend_streamed(l, update, poll);
         } else {
             descend(l, update, poll);
         }
@@ -266,6 +268,41 @@ void Mlp<T>::descend_rows(std::size_t l, const Update& update, const Poll* poll)
         multiply_slope(l, 0, points_, j.begin, j.size(), out, static_cast<T>(layer.scale()));
     };
     run_tasks(parts.count(), rows.count() * points_ * ld, threads_, added);
+}
+
+// Tens of points: one task owns long runs of the rows of W, blocks of which are used twice while the next is on its
+// way.
+template <class T>
+void Mlp<T>::descend_streamed(std::size_t l, const Update& update, const Poll* poll) {
+    if (l == 0 && update.none) return;
+    const Dense<T>& layer = layers_[l];
+    const dense::Kernels<T>& kernels = dense::kernels<T>();
+    const Rows<const T> delta = delta_[l].rows();
+    const Rows<const T> in = input(l);
+    const Rows<T> below = l > 0 ? delta_[l - 1].rows() : Rows<T>{};
+    const Target<T> to = weight_target<T>(update, layer, l);
+    const Parts columns = stream_columns<T>(points_, layer);
+    const Parts rows = even_parts(layer.outputs, kStreamBlock);
+    const std::size_t ld = layer.inputs;
+    const auto task = [&](std::size_t index, int worker, Work&) {
+        const Range j = columns[index];
+        T* const scratch = scratch_.of(worker);
+        T* const panels = scratch + kPassScratch;
+        if (!update.none) kernels.pack_rows(points_, j.size(), in.at(0, j.begin), in.stride, panels);
+        for (std::size_t b = 0; b < rows.count(); ++b) {
+            const Range i = rows[b];
+            const std::size_t at = i.begin * ld + j.begin;
+            kernels.pass_block({i.size(), j.size(), points_, layer.weight + at, ld, delta.at(0, i.begin), delta.stride,
+                                l > 0 ? below.at(0, j.begin) : nullptr, below.stride, b == 0, panels,
+                                update.none ? nullptr : to.c + at, to.alpha, to.beta,
+                                b + 1 < rows.count() ? rows[b + 1].size() : 0, scratch});
+            if (to.theta != nullptr) kernels.add(i.size(), j.size(), to.rate, to.c + at, ld, to.theta + at, ld);
+        }
+        if (l == 0) return;
+        multiply_slope(l, 0, points_, j.begin, j.size(), {below.at(0, j.begin), below.stride},
+                       static_cast<T>(layer.scale()));
+    };
+    run_tasks(columns.count(), points_ * ld * layer.outputs, threads_, task, poll);
 }
 
 // Many points: one task owns some columns J of W, and with them the components J of δ^ℓ.

@@ -17,8 +17,13 @@ constexpr std::size_t kBlasPoints = 2048;
 constexpr std::size_t kRowBlock = 192;  // rows of W that are used twice while they are there
 constexpr std::size_t kFewRows = 64;    // the same for few points
 constexpr std::size_t kManyPoints = 256;
-constexpr std::size_t kNear = std::size_t{1} << 16;    // bytes of parameters that stay beside a thread's points
-constexpr std::size_t kCached = std::size_t{1} << 22;  // bytes of W that stay in a cache between two uses
+constexpr std::size_t kStreamed = std::size_t{1} << 21;  // bytes of W that is passed through once, in
+constexpr std::size_t kStreamRows = 192;                 // rows at a time forward, and backward in runs of
+constexpr std::size_t kStreamCols = 512;                 // numbers of
+constexpr std::size_t kStreamBlock = 96;                 // rows, which are used twice,
+constexpr std::size_t kPassScratch = 4096;               // with so many numbers of scratch memory beside panels
+constexpr std::size_t kNear = std::size_t{1} << 16;      // bytes of parameters that stay beside a thread's points
+constexpr std::size_t kCached = std::size_t{1} << 22;    // bytes of W that stay in a cache between two uses
 
 // So few inputs that sums along them would be shorter than a vector or two: better with Wᵀ.
 template <class T>
@@ -38,6 +43,28 @@ template <class T>
 // For more than a few points copies of W are worth their making (dense/packed.hpp).
 [[nodiscard]] inline bool use_panels(std::size_t points, std::size_t cols) {
     return points > dense::kFusedPoints && cols >= 8;
+}
+
+// For tens of points, W that no cache holds is worth passing through with all that is made of its rows
+// (dense/panels.hpp).
+template <class T>
+[[nodiscard]] bool streams(std::size_t points, const Dense<T>& layer) {
+    return use_panels(points, std::min(layer.inputs, layer.outputs)) && points < kManyPoints &&
+           !thin<T>(layer.inputs) && layer.inputs * layer.outputs * sizeof(T) > kStreamed;
+}
+// Rows of W that one task of the forward pass owns, with their sums for `width` points in its scratch memory.
+template <class T>
+[[nodiscard]] Parts stream_rows(std::size_t width, const Dense<T>& layer) {
+    constexpr std::size_t kLine = 64 / sizeof(T);
+    const std::size_t most = std::min<std::size_t>(kStreamRows, dense::kernels<T>().scratch / width);
+    return unit_parts(layer.outputs, kLine, 32, std::max<std::size_t>(1, most / kLine));
+}
+// Columns of W that one task of the backward pass owns, with panels of α in its scratch memory.
+template <class T>
+[[nodiscard]] Parts stream_columns(std::size_t points, const Dense<T>& layer) {
+    constexpr std::size_t kUnit = 256 / sizeof(T);
+    const std::size_t most = std::min<std::size_t>(kStreamCols, (dense::kernels<T>().scratch - kPassScratch) / points);
+    return unit_parts(layer.inputs, kUnit, 16, std::max<std::size_t>(1, most / kUnit));
 }
 
 // Whole tiles of a product of so many columns.

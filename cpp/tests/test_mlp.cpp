@@ -29,6 +29,10 @@ std::vector<Case<T>> cases() {
     all.emplace_back(std::vector<std::size_t>{1, 1, 1}, 1, "tanh");
     all.emplace_back(std::vector<std::size_t>{70, 129, 1}, 131, "ab_relu");
     for (const std::size_t n : {3U, 6U}) all.emplace_back(std::vector<std::size_t>{2, 4500, 70, 1}, n, "tanh");
+    for (const std::size_t n : {9U, 30U}) {  // W that passes through once, in parts and with a rest
+        all.emplace_back(std::vector<std::size_t>{80, 611, 1031, 3}, n, "tanh");
+        std::fill_n(all.back().direction.begin(), 3 * (n - 2), T(0));
+    }
     all.emplace_back(std::vector<std::size_t>{90, 257, 260, 70, 1}, 260, "gelu");
     // the reference takes long for so many weights: most points have no weight in the sum
     std::fill_n(all.back().direction.begin(), 250, T(0));

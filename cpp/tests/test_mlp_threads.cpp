@@ -52,6 +52,15 @@ TEST_CASE_TEMPLATE("The same bits for every number of threads", T, float, double
             }
         }
     }
+    for (const std::size_t n : {9U, 16U, 17U, 30U, 31U, 100U}) {
+        const Case<T> streamed({70, 523, 1030, 3}, n, "ab_relu");
+        const auto alone = everything<T>(streamed, 1);
+        for (const int threads : {2, 7}) {
+            CAPTURE(n);
+            CAPTURE(threads);
+            CHECK(std::memcmp(everything<T>(streamed, threads).data(), alone.data(), alone.size() * sizeof(T)) == 0);
+        }
+    }
     const Case<T> borrowed({90, 300, 256, 70, 1}, 257, "ab_relu");
     const auto alone = everything<T>(borrowed, 1);
     CHECK(std::memcmp(everything<T>(borrowed, 3).data(), alone.data(), alone.size() * sizeof(T)) == 0);

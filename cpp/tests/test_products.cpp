@@ -190,5 +190,77 @@ TEST_CASE_TEMPLATE("A row of W that is read once serves the sum and the step", T
     });
 }
 
+TEST_CASE_TEMPLATE("Rows of a large matrix by panels that are made once", T, float, double) {
+    testing::on_each_dense_isa<T>([](const dense::Kernels<T>& kernels) {
+        testing::Random random(6);
+        const std::vector<Shape> shapes = {{1, 9, 1},    {2, 16, 3},   {5, 17, 31},   {6, 30, 64},     {7, 31, 639},
+                                           {13, 33, 65}, {24, 9, 640}, {25, 30, 641}, {100, 50, 1283}, {193, 64, 321}};
+        for (const Shape& s : shapes) {
+            CAPTURE(s.m);
+            CAPTURE(s.n);
+            CAPTURE(s.k);
+            const Matrix<T> a(s.m, s.k, random), b_turned(s.n, s.k, random), old(s.m, s.n, random);
+            const std::size_t width = (s.n + kernels.panel - 1) / kernels.panel * kernels.panel;
+            std::vector<T> panels(width * s.k), sums(s.m * width, std::numeric_limits<T>::quiet_NaN());
+            kernels.pack_columns(s.k, s.n, b_turned.values.data(), b_turned.ld, panels.data());
+            kernels.rows_by_panels({s.m, s.n, s.k, a.values.data(), a.ld, panels.data(), sums.data(), width});
+            Matrix<T> c = old;
+            for (std::size_t i = 0; i < s.m; ++i) std::copy_n(&sums[i * width], s.n, &c.at(i, 0));
+            const auto left = [&](std::size_t i, std::size_t p) { return a.at(i, p); };
+            const auto right = [&](std::size_t p, std::size_t j) { return b_turned.at(j, p); };
+            CHECK(worst(s, c, old, 1.0L, 0.0L, left, right) < 2);
+        }
+    });
+}
+
+TEST_CASE_TEMPLATE("A block of W serves the sums and is changed", T, float, double) {
+    testing::on_each_dense_isa<T>([](const dense::Kernels<T>& kernels) {
+        testing::Random random(7);
+        std::vector<T> scratch(kernels.scratch, std::numeric_limits<T>::quiet_NaN());
+        for (const std::size_t points : {9U, 16U, 17U, 30U, 31U, 100U}) {
+            for (const std::size_t m : {1U, 5U, 12U, 96U}) {
+                for (const std::size_t n : {9U, 16U, 61U, 64U, 125U, 300U}) {  // 61 + 3 and 125 + 3: few places
+                    CAPTURE(points);
+                    CAPTURE(m);
+                    CAPTURE(n);
+                    const Matrix<T> d(points, m, random), a(points, n, random);
+                    const Matrix<T> w_old(m + 1, n, random), e_old(points, n, random);
+                    std::vector<T> panels((n + kernels.panel) * points);
+                    kernels.pack_rows(points, n, a.values.data(), a.ld, panels.data());
+                    const auto back = [&](std::size_t p, std::size_t i) { return d.at(p, i); };
+                    const auto old = [&](std::size_t i, std::size_t j) { return w_old.at(i, j); };
+                    const auto delta = [&](std::size_t i, std::size_t p) { return d.at(p, i); };
+                    const auto alpha = [&](std::size_t p, std::size_t j) { return a.at(p, j); };
+                    for (const bool first : {false, true}) {
+                        for (const T beta : {T(0), T(1), T(0.5)}) {
+                            Matrix<T> w = w_old, e = e_old;
+                            dense::PassBlock<T> call{};
+                            call.m = m, call.n = n, call.points = points, call.w = w.values.data(), call.ldw = w.ld;
+                            call.d = d.values.data(), call.ldd = d.ld, call.e = e.values.data(), call.lde = e.ld;
+                            call.first = first, call.panels = panels.data(), call.c = w.values.data();
+                            call.alpha = T(0.75), call.beta = beta, call.next_rows = first ? 1 : 0;
+                            call.scratch = scratch.data();
+                            kernels.pass_block(call);
+                            CHECK(worst<T>({m, n, points}, w, w_old, 0.75L, static_cast<Real>(beta), delta, alpha) < 2);
+                            CHECK(worst<T>({points, n, m}, e, e_old, 1.0L, first ? 0.0L : 1.0L, back, old) < 2);
+                            CHECK(w.intact());
+                            CHECK(e.intact());
+                            CHECK(std::equal(&w.at(m, 0), &w.at(m, 0) + n, &w_old.at(m, 0)));  // the row below
+                            // each part alone
+                            Matrix<T> w_alone = w_old, e_alone = e_old;
+                            call.c = nullptr, call.w = w_alone.values.data(), call.e = e_alone.values.data();
+                            kernels.pass_block(call);
+                            CHECK(std::equal(&e.at(0, 0), &e.at(0, 0) + n, &e_alone.at(0, 0)));
+                            call.e = nullptr, call.c = w_alone.values.data();
+                            kernels.pass_block(call);
+                            CHECK(std::equal(&w.at(0, 0), &w.at(0, 0) + n, &w_alone.at(0, 0)));
+                        }
+                    }
+                }
+            }
+        }
+    });
+}
+
 }  // namespace
 }  // namespace ntkcore

@@ -98,11 +98,14 @@ class Mlp {
     [[nodiscard]] bool by_points() const;
     void forward_by_points(const Poll* poll);
     void forward_layer(std::size_t layer, const Poll* poll);
+    void forward_streamed(std::size_t layer, const Poll* poll);
+    void activate(std::size_t layer, Range points, Range neurons);
     void forward_block(std::size_t layer, Range points, Range neurons, const T* turned, int worker);
 
     void backward(const T* direction, const Update& update, const Poll* poll);
     void backward_by_points(const Update& update, const Poll* poll);
     void descend(std::size_t layer, const Update& update, const Poll* poll);
+    void descend_streamed(std::size_t layer, const Update& update, const Poll* poll);
     void descend_rows(std::size_t layer, const Update& update, const Poll* poll);
     void update_bias(std::size_t layer, Range neurons, const Update& update);
     void update_thin(std::size_t layer, Range neurons, const Update& update);
@@ -119,6 +122,7 @@ class Mlp {
     std::vector<Buffer<T>> slope_;   // σ'(α̃), of foreign activations only: a step must not fail half-way
     std::vector<Buffer<T>> delta_;   // ∂⟨direction, f⟩/∂α̃^1 … ∂α̃^L
     Scratch<T> scratch_;
+    Aligned<T> panels_;  // α^ℓ of the layer that is passed through
     Buffer<T> partial_;  // the terms of Wᵀ δ from some rows of W, points × inputs each
 };
 

@@ -3,6 +3,7 @@
 
 #include "fused.hpp"
 #include "packed.hpp"
+#include "panels.hpp"
 #include "pointwise.hpp"
 #include "products.hpp"
 
@@ -15,6 +16,11 @@ constexpr Kernels<T> kTable = {
     outer<T>,
     product<T>,
     kScratch<T>,
+    pack_rows<T>,
+    pack_columns<T>,
+    kPanel<T>,
+    rows_by_panels<T>,
+    pass_block<T>,
     fused<T>,
     affine<T>,
     add<T>,

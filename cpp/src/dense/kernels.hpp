@@ -49,6 +49,38 @@ struct Product {
     std::size_t ahead = 0;  // b_col = 1: meanwhile ask for the numbers that lie so much further than those of B
 };
 
+// C (m × n) = A (m × k) B for k > 0, where rows of A pass through once and B lies in panels (Kernels::pack_columns).
+// Rows of C have room for whole panels.
+template <class T>
+struct RowsByPanels {
+    std::size_t m, n, k;
+    const T* a;
+    std::size_t lda;
+    const T* b;
+    T* c;
+    std::size_t ldc;
+};
+
+// A block of W (m × n) that is used twice while it is in a cache: E (points × n) = D (points × m) W, or E += it unless
+// `first`, and then C = β C + α Dᵀ A with A (points × n) in panels (Kernels::pack_rows). C has the stride of W and is
+// often W itself; without E or C that part is left out. Meanwhile the rows below the block are asked for.
+template <class T>
+struct PassBlock {
+    std::size_t m, n, points;
+    const T* w;
+    std::size_t ldw;
+    const T* d;
+    std::size_t ldd;
+    T* e;
+    std::size_t lde;
+    bool first;
+    const T* panels;
+    T* c;
+    T alpha, beta;
+    std::size_t next_rows;
+    T* scratch;  // Kernels::scratch numbers
+};
+
 // A row of W is read once: E (k × n) += D (k × m) W (m × n) with the old W, and W ← W + α Dᵀ A with A (k × n). For few
 // points, k ≤ kFusedPoints.
 template <class T>
@@ -107,6 +139,12 @@ struct Kernels {
     void (*outer)(const Outer<T>&);
     void (*product)(const Product<T>&);
     std::size_t scratch;
+    // k × n numbers as panels of `panel` columns, one after the other, from the rows of B or of Bᵀ
+    void (*pack_rows)(std::size_t k, std::size_t n, const T* b, std::size_t ldb, T* out);
+    void (*pack_columns)(std::size_t k, std::size_t n, const T* b, std::size_t ldb, T* out);
+    std::size_t panel;
+    void (*rows_by_panels)(const RowsByPanels<T>&);
+    void (*pass_block)(const PassBlock<T>&);
     void (*fused)(const Fused<T>&);
     // x ← scale·x + shift·b_j, in place
     void (*affine)(std::size_t rows, std::size_t cols, T* x, std::size_t ldx, T scale, const T* b, T shift);

@@ -11,9 +11,11 @@ namespace {
 #if defined(__AVX512F__)
 constexpr std::size_t kGroup = 12, kVecs = 2;  // 24 sums of 32 registers
 constexpr std::size_t kTerms = 160;            // a panel takes 20 KB
+constexpr std::size_t kLongTerms = 320;        // where the second cache holds the panels
 #else
 constexpr std::size_t kGroup = 6, kVecs = 2;  // 12 sums of 16 registers
 constexpr std::size_t kTerms = 320;
+constexpr std::size_t kLongTerms = 640;
 #endif
 template <class T>
 constexpr std::size_t kPanel = kVecs * kLanes<T>;
@@ -81,24 +83,33 @@ void pack_columns(std::size_t k, std::size_t n, const T* b, std::size_t ldb, T* 
     }
 }
 
-// Memory that is wanted next, asked for a little at a time: so many numbers in each of some rows.
+// Memory that is wanted next, asked for line by line: pieces of `rows` rows of `cols` numbers, each piece `jump`
+// numbers behind the one before it.
 template <class T>
 struct Ahead {
     const T* at = nullptr;
-    std::size_t rows = 0, cols = 0, ld = 0;
-    std::size_t col = 0;
+    std::size_t pieces = 0, rows = 0, cols = 0, ld = 0, jump = 0;
+    std::size_t row = 0, col = 0;
 
-    void ask(std::size_t lines) {
-        for (; lines > 0 && rows > 0; --lines) {
-            __builtin_prefetch(at + col, 1, 2);
-            col += 64 / sizeof(T);
-            if (col < cols) continue;
-            col = 0;
-            at += ld;
-            --rows;
-        }
+    void line() {
+        if (pieces == 0) return;
+        __builtin_prefetch(at + col, 1, 2);
+        col += 64 / sizeof(T);
+        if (col < cols) return;
+        col = 0;
+        at += ld;
+        if (++row < rows) return;
+        row = 0;
+        at += jump - rows * ld;
+        --pieces;
     }
-    [[nodiscard]] std::size_t lines() const { return rows * (cols * sizeof(T) / 64 + 1); }
+    [[nodiscard]] static std::size_t lines(std::size_t rows, std::size_t cols) {
+        return rows * ((cols * sizeof(T) + 63) / 64);
+    }
+    // How many terms of a sum to take between two lines, where `terms` are taken while so many lines are wanted.
+    [[nodiscard]] std::size_t every(std::size_t terms, std::size_t lines) const {
+        return pieces == 0 ? terms + 1 : terms <= lines ? 1 : terms / lines;
+    }
 };
 
 // out_pi = a_ip for i < rows, rows ≤ kGroup, where row p of Aᵀ is a + p·lda; the numbers behind them are anything.
@@ -123,9 +134,20 @@ struct Place {  // of a tile of C
     T alpha, beta;
 };
 
+// Where a tile finds its operands, and what it asks for meanwhile: a line after every so many terms.
+template <class T>
+struct Operands {
+    const T* a;
+    std::size_t a_row, a_term;
+    const T* b;
+    std::size_t b_term;
+    Ahead<T>* next;
+    std::size_t every;
+};
+
 // C = β C + α Σ_p a_ip b_pj, k > 0 terms
 template <class T, std::size_t R, std::size_t V>
-void packed_tile(std::size_t k, const T* a, std::size_t a_row, std::size_t a_term, const T* b, const Place<T>& at) {
+void packed_tile(std::size_t k, const Operands<T>& of, const Place<T>& at) {
     constexpr std::size_t L = kLanes<T>;
     T* const c = at.c;
     const std::size_t ldc = at.ldc;
@@ -135,16 +157,26 @@ void packed_tile(std::size_t k, const T* a, std::size_t a_row, std::size_t a_ter
         __builtin_prefetch(c + r * ldc, 1, 3);
         __builtin_prefetch(c + r * ldc + V * L - 1, 1, 3);
     }
-    do {
-        Vec<T> y[V];
-        for (std::size_t v = 0; v < V; ++v) y[v] = load(b + v * L);
-        for (std::size_t r = 0; r < R; ++r) {
-            const Vec<T> x = splat(a[r * a_row]);
-            for (std::size_t v = 0; v < V; ++v) sum[r][v] += x * y[v];
-        }
-        a += a_term;
-        b += kPanel<T>;
-    } while (--k > 0);
+    const T* a = of.a;
+    const T* b = of.b;
+    const std::size_t a_row = of.a_row, a_term = of.a_term, b_term = of.b_term;
+    const auto terms = [&](std::size_t count) {
+        do {
+            Vec<T> y[V];
+            for (std::size_t v = 0; v < V; ++v) y[v] = load(b + v * L);
+            for (std::size_t r = 0; r < R; ++r) {
+                const Vec<T> x = splat(a[r * a_row]);
+                for (std::size_t v = 0; v < V; ++v) sum[r][v] += x * y[v];
+            }
+            a += a_term;
+            b += b_term;
+        } while (--count > 0);
+    };
+    for (const std::size_t every = of.every; k > every; k -= every) {
+        of.next->line();
+        terms(every);
+    }
+    terms(k);
     const Vec<T> alpha = splat(at.alpha);
     if (at.beta == 0) {
         for (std::size_t r = 0; r < R; ++r) {
@@ -160,18 +192,22 @@ void packed_tile(std::size_t k, const T* a, std::size_t a_row, std::size_t a_ter
 }
 
 template <class T>
-using PackedTile = void (*)(std::size_t, const T*, std::size_t, std::size_t, const T*, const Place<T>&);
+using PackedTile = void (*)(std::size_t, const Operands<T>&, const Place<T>&);
 template <class T, std::size_t... i>
 constexpr Table<PackedTile<T>, sizeof...(i)> packed_tiles(std::index_sequence<i...>) {
     return {{packed_tile<T, i / kVecs + 1, i % kVecs + 1>...}};
 }
 
+template <class T>
+constexpr Table<PackedTile<T>, kGroup * kVecs> kPackedTiles =
+    packed_tiles<T>(std::make_index_sequence<kGroup * kVecs>{});
+
 // `rows` × `cols` of C, of which a panel has more columns.
 template <class T>
-void partial_tile(PackedTile<T> tile, std::size_t rows, std::size_t cols, std::size_t k, const T* a, std::size_t a_row,
-                  std::size_t a_term, const T* b, const Place<T>& at) {
+void partial_tile(PackedTile<T> tile, std::size_t rows, std::size_t cols, std::size_t k, const Operands<T>& of,
+                  const Place<T>& at) {
     T sums[kGroup * kPanel<T>];
-    tile(k, a, a_row, a_term, b, {sums, kPanel<T>, at.alpha, T(0)});
+    tile(k, of, {sums, kPanel<T>, at.alpha, T(0)});
     for (std::size_t r = 0; r < rows; ++r) {
         T* const c = at.c + r * at.ldc;
         for (std::size_t j = 0; j < cols; ++j) c[j] = (at.beta == 0 ? T(0) : at.beta * c[j]) + sums[r * kPanel<T> + j];
@@ -186,7 +222,6 @@ struct Piece {
 // All tiles of C for one piece, whose columns of B lie in the panels.
 template <class T>
 void product_piece(const Product<T>& call, const Piece& piece, Ahead<T> next) {
-    static constexpr auto kTiles = packed_tiles<T>(std::make_index_sequence<kGroup * kVecs>{});
     constexpr std::size_t W = kPanel<T>;
     constexpr std::size_t L = kLanes<T>;
     const std::size_t k = piece.k;
@@ -198,7 +233,7 @@ void product_piece(const Product<T>& call, const Piece& piece, Ahead<T> next) {
     const std::size_t a_term = along ? call.a_term : kGroup;
     const T beta = piece.p0 == 0 ? call.beta : T(1);
     const std::size_t tiles = (call.m + kGroup - 1) / kGroup * ((piece.cols + W - 1) / W);
-    const std::size_t share = (next.lines() + tiles - 1) / tiles;
+    const std::size_t every = next.every(tiles * k, next.lines(next.rows, next.cols));
 
     for (std::size_t i0 = 0, rows; i0 < call.m; i0 += rows) {
         rows = call.m - i0 < kBlockRows ? call.m - i0 : kBlockRows;
@@ -214,12 +249,12 @@ void product_piece(const Product<T>& call, const Piece& piece, Ahead<T> next) {
                 r = even_part(rows - i, kGroup);
                 const T* const from = along ? a + i * a_row : groups + g * kGroupSize<T>;
                 const Place<T> at{call.c + (i0 + i) * call.ldc + piece.j0 + j, call.ldc, call.alpha, beta};
-                const PackedTile<T> tile = kTiles.tile[(r - 1) * kVecs + v - 1];
-                next.ask(share);
+                const PackedTile<T> tile = kPackedTiles<T>.tile[(r - 1) * kVecs + v - 1];
+                const Operands<T> of{from, a_row, a_term, panels + j * k, W, &next, every};
                 if (q % L == 0) {
-                    tile(k, from, a_row, a_term, panels + j * k, at);
+                    tile(k, of, at);
                 } else {
-                    partial_tile(tile, r, q, k, from, a_row, a_term, panels + j * k, at);
+                    partial_tile(tile, r, q, k, of, at);
                 }
             }
         }
@@ -238,10 +273,10 @@ void product(const Product<T>& call) {
             Ahead<T> next;
             if (call.b_col == 1) {
                 pack_rows(k, cols, b, call.b_term, call.scratch);
-                if (call.ahead > 0) next = {b + call.ahead, k, cols, call.b_term};
+                if (call.ahead > 0) next = {b + call.ahead, 1, k, cols, call.b_term};
             } else {
                 pack_columns(k, cols, b, call.b_col, call.scratch);
-                if (p0 + 2 * most <= call.k) next = {b + most, cols, most, call.b_col};
+                if (p0 + 2 * most <= call.k) next = {b + most, 1, cols, most, call.b_col};
             }
             product_piece(call, {p0, k, j0, cols}, next);
         }
