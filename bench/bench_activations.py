@@ -15,7 +15,8 @@ Conditions:
   median time, and the median of the ratios of neighbouring runs, which a slow drift of the machine's load does not
   touch.
 - *One-dimensional*: points of a sphere, or of all lengths where the network is homogeneous; each network alternates
-  with relu of depth 4 on the sphere. A part of each result is checked against the same part computed layer by layer.
+  with relu of depth 4 on points of all lengths, which goes layer by layer. A part of each result is checked against the
+  same part computed layer by layer.
   *Table*: the first `ScalarKernel` of a network, all three kernels.
 - Of the smooth ones the answer is checked first, on three points, against ``method="quadrature"``, an independent
   two-dimensional Gauss-Hermite rule: a wrong one ends the run.
@@ -122,7 +123,7 @@ def one_dimensional(n: int, threads: int, repeats: int) -> None:
         table = time.perf_counter() - start
         cells = [f"{name}, depth {depth}, σ_w {weight_std:.3g}, σ_b {bias_std:g}{'' if equal else ', unequal norms'}"]
         for dtype in (np.dtype(np.float64), np.dtype(np.float32)):
-            net, points, beside = make(), (sphere if equal else x).astype(dtype), sphere.astype(dtype)
+            net, points, beside = make(), (sphere if equal else x).astype(dtype), x.astype(dtype)
             gap = np.abs(net.ntk(points)[:64, -64:] - net.ntk(points[:64], points[-64:])).max()
             if not gap <= TOLERANCE[dtype] * net.ntk_diagonal(points).max():
                 raise SystemExit(f"error: {cells[0]} is wrong by {gap}")
