@@ -15,13 +15,13 @@
 #include "fine_start.hpp"
 #include "ntkcore/aligned.hpp"
 #include "ntkcore/gram.hpp"
+#include "row.hpp"
 #include "smooth.hpp"
 #include "tile/kernels.hpp"
 
 namespace ntkcore {
 
 using tile::kColumnStep;
-using tile::kPanel;
 static_assert(kPanel == Samples<float>::kBlock);
 
 inline constexpr std::size_t round_up_to(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
@@ -78,29 +78,6 @@ bool equal_lengths(MatrixView<const IO> x, const More&... more) {
     };
     return all(x) && (all(more) && ...);
 }
-
-// Row i against columns j0 … of a panel: columns [first, last) are wanted, [begin, end) computed.
-template <class T>
-struct Row {
-    std::size_t i, j0, first, last, begin, end;
-    T *u, *theta, *theta_low, *dot;  // see tile/kernels.hpp; null where not needed
-};
-
-// The state of a row, or of `slots` rows, and what all calls of a tile have in common.
-template <class T>
-struct RowSpace {
-    RowSpace(std::size_t slots, std::size_t layers)
-        : u(slots * kPanel), theta(slots * kPanel), theta_low(slots * kPanel), dot(slots * kPanel), calls(layers) {}
-    Aligned<T> u, theta, theta_low, dot;
-    std::vector<tile::LayerCall<T>> calls;
-};
-
-// Which of the kernels are wanted.
-struct Wanted {
-    bool sigma, sigma_dot, theta;
-    [[nodiscard]] bool any() const { return sigma || sigma_dot || theta; }
-    [[nodiscard]] std::size_t count() const { return (sigma ? 1U : 0U) + (sigma_dot ? 1U : 0U) + (theta ? 1U : 0U); }
-};
 
 // Computes in T.
 template <class T>
@@ -270,6 +247,10 @@ class Pairs {
 
     // ρ¹ and Θ¹ = Σ¹; `product`: the row's inner products, unless samples are compared feature by feature.
     void start(const Row<T>& row, const T* product) const {
+        if constexpr (std::is_same_v<T, double>) {
+            if (uses_smooth() && smooth_->start(rows(), cols(), row.i, row.j0, row.begin, row.end, row.u, row.theta))
+                return;
+        }
         if (rows().direct()) {
             k_.start_direct({rows().panel(row.i / kPanel), row.i % kPanel, cols().panel(row.j0 / kPanel),
                              rows().features(), row.begin, row.end, row.u, row.theta});

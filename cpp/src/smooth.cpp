@@ -112,12 +112,13 @@ bool SmoothLayers::tabulate(const Network& network, const Samples<double>& sampl
             } else {
                 const Sinusoid of(activation);
                 const double q2 = of.b2 * q;
-                const double fade = std::exp(-2.0 * q2);
+                const double k = std::exp(-0.5 * q2);
+                const double fade = (k * k) * (k * k);
                 if (!(q2 <= kMostQ2) || !(of.odd2 * (1 - fade) + of.even2 * (1 + fade) >= 2 * kLeastEnergy))
                     return false;
                 first[i] = 0.5 * q2;
-                second[i] = std::exp(-q2);
-                second[side.stride + i] = std::exp(-0.5 * q2);
+                second[i] = k * k;
+                second[side.stride + i] = k;
                 most(m, i, q2);
             }
         }
@@ -132,6 +133,7 @@ std::optional<SmoothLayers> SmoothLayers::make(const Network& network, const Sam
     if (!(gain(rows, cols, network.activation.size()) <= kMostGain)) return std::nullopt;
     SmoothLayers result;
     result.symmetric_ = symmetric;
+    result.direct_ = rows.direct();
     if (!tabulate(network, rows, result.rows_)) return std::nullopt;
     if (!symmetric && !tabulate(network, cols, result.cols_)) return std::nullopt;
     tile::SmoothCall call{};
@@ -141,6 +143,7 @@ std::optional<SmoothLayers> SmoothLayers::make(const Network& network, const Sam
         const Activation& activation = network.activation[m];
         const Affine& affine = network.affine[m + 1];
         const double weight = affine.weight_std * affine.weight_std;
+        call.nonnegative = m > 0 && network.activation[m - 1].family == Family::rbf;
         call.bias = affine.bias_std * affine.bias_std;
         if (activation.family == Family::erf) {
             const double a = activation.parameters.at(0);
@@ -164,11 +167,20 @@ std::optional<SmoothLayers> SmoothLayers::make(const Network& network, const Sam
     return result;
 }
 
+bool SmoothLayers::start(const Samples<double>& rows, const Samples<double>& cols, std::size_t i, std::size_t j0,
+                         std::size_t begin, std::size_t end, double* sigma, double* theta) const {
+    if (!direct_) return false;
+    const Side& of_cols = symmetric_ ? rows_ : cols_;
+    tile::kernels<double>().start_smooth({rows.panel(i / kPanel), i % kPanel, cols.panel(j0 / kPanel), rows.features(),
+                                          begin, end, 2.0 * rows_.tables[i], of_cols.tables.data() + j0, sigma, theta});
+    return true;
+}
+
 void SmoothLayers::run(std::size_t i, std::size_t j0, std::size_t begin, std::size_t end, double* u,
                        double* theta) const {
     const Side& cols = symmetric_ ? rows_ : cols_;
     const tile::Kernels<double>& kernels = tile::kernels<double>();
-    for (std::size_t m = 0; m < steps_.size(); ++m) {
+    for (std::size_t m = direct_ ? 1 : 0; m < steps_.size(); ++m) {
         tile::SmoothCall call = steps_[m];
         call.begin = begin;
         call.end = end;

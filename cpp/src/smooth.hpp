@@ -20,8 +20,11 @@ class SmoothLayers {
     [[nodiscard]] static std::optional<SmoothLayers> make(const Network& network, const Samples<double>& rows,
                                                           const Samples<double>& cols, bool symmetric);
 
-    // Row i against the columns begin … end of the panel that starts at column j0: from signed versines in u to Σ there
-    // and Θ in theta (null: not wanted).
+    // Row i against the columns begin … end of the panel that starts at column j0: Σ¹ in sigma and, unless null, in
+    // theta; false if the features are too many, and `run` wants signed versines instead.
+    [[nodiscard]] bool start(const Samples<double>& rows, const Samples<double>& cols, std::size_t i, std::size_t j0,
+                             std::size_t begin, std::size_t end, double* sigma, double* theta) const;
+    // From Σ¹, or signed versines in u, to Σ there and Θ in theta (null: not wanted).
     void run(std::size_t i, std::size_t j0, std::size_t begin, std::size_t end, double* u, double* theta) const;
 
    private:
@@ -38,7 +41,7 @@ class SmoothLayers {
 
     std::vector<tile::SmoothCall> steps_;  // the start, then the hidden layers
     Side rows_, cols_;
-    bool symmetric_ = true;
+    bool symmetric_ = true, direct_ = false;
 };
 
 }  // namespace ntkcore

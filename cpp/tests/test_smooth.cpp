@@ -58,15 +58,27 @@ TEST_CASE("Smooth layers follow their formulas") {
         for (const SmoothKind kind : {SmoothKind::erf, SmoothKind::gelu, SmoothKind::sinusoid}) {
             for (const double far : {0.0, -0.8, 0.8, 0.3}) {
                 // of the row, and the largest of the columns: every range of the series
-                for (const auto& [row_q, most_q] :
-                     {std::pair{1e-30, 4.0}, {0.3, 0.1}, {0.3, 0.5}, {0.3, 1.0}, {0.3, 4.0}, {3.0, 1.0}, {3.0, 4.0}}) {
-                    for (const bool with_theta : {true, false}) {
+                for (const auto& [row_q, most_q] : {std::pair{1e-30, 4.0},
+                                                    {0.3, 0.1},
+                                                    {0.3, 0.5},
+                                                    {0.39, 0.41},
+                                                    {0.3, 1.0},
+                                                    {0.79, 0.81},
+                                                    {0.3, 4.0},
+                                                    {1.6, 1.6},
+                                                    {3.0, 1.0},
+                                                    {3.0, 4.0}}) {
+                    for (const int mode : {0, 1, 2, 3}) {
+                        const bool with_theta = mode % 2 == 0;
+                        const bool nonnegative = mode >= 2;
                         if (kind != SmoothKind::sinusoid && far != 0.0) continue;
+                        if (nonnegative && (kind != SmoothKind::sinusoid || far != 0.0)) continue;
                         CAPTURE(static_cast<int>(kind));
                         CAPTURE(far);
                         CAPTURE(row_q);
                         CAPTURE(most_q);
                         CAPTURE(with_theta);
+                        CAPTURE(nonnegative);
                         testing::Random random(5);
                         SmoothCall call{};
                         call.kind = kind;
@@ -76,6 +88,7 @@ TEST_CASE("Smooth layers follow their formulas") {
                         call.far_weight = far;
                         call.square = 1.3;
                         call.bias = 0.25;
+                        call.nonnegative = nonnegative;
                         std::vector<double> q(n + 1, row_q);
                         Aligned<double> tables(3 * n), row(3), sigma(n, 7.0), theta(n, 7.0);
                         for (std::size_t j = 0; j < n; ++j)
@@ -105,7 +118,8 @@ TEST_CASE("Smooth layers follow their formulas") {
                         call.theta = with_theta ? theta.data() : nullptr;
                         std::vector<double> before(n);
                         for (std::size_t j = call.begin; j < call.end; ++j) {
-                            const double rho = j % 7 == 0 ? (j % 2 == 0 ? 1.0 : -1.0) : 2 * random.uniform() - 1;
+                            double rho = j % 7 == 0 ? (j % 2 == 0 ? 1.0 : -1.0) : 2 * random.uniform() - 1;
+                            if (nonnegative) rho = j % 11 == 0 ? 0.0 : std::fabs(rho);
                             sigma[j] = before[j] = rho * std::sqrt(row_q * q[j]);
                             theta[j] = 2 * before[j];
                         }
@@ -127,6 +141,49 @@ TEST_CASE("Smooth layers follow their formulas") {
                         CHECK(sigmas.value() < 12 * kEpsilon);
                         CHECK(thetas.value() < 24 * kEpsilon);
                     }
+                }
+            }
+        }
+    });
+}
+
+TEST_CASE("Smooth layers start with the inner products") {
+    constexpr std::size_t n = tile::kPanel;
+    constexpr double kUntouched = 7.0;
+    on_each_isa<double>([&](const tile::Kernels<double>& kernels) {
+        testing::Random random(8);
+        for (const std::size_t features : {1, 2, 11, 24}) {
+            for (const auto& [begin, end] :
+                 {std::pair<std::size_t, std::size_t>{0, n}, {16, 16}, {16, 240}, {240, n}}) {
+                CAPTURE(features);
+                CAPTURE(begin);
+                CAPTURE(end);
+                Aligned<double> rows(features * n), cols(features * n), scale(n), sigma(n, kUntouched),
+                    theta(n, kUntouched), alone(n, kUntouched);
+                for (std::size_t k = 0; k < features * n; ++k) {
+                    rows[k] = 2 * random.uniform() - 1;
+                    cols[k] = k % n % 5 == 0 ? rows[k] : 2 * random.uniform() - 1;
+                }
+                for (std::size_t j = 0; j < n; ++j) scale[j] = 0.1 + random.uniform();
+                const std::size_t row = 35;
+                tile::SmoothStart call{rows.data(), row, cols.data(),  features,     begin,
+                                       end,         1.7, scale.data(), sigma.data(), theta.data()};
+                kernels.start_smooth(call);
+                call.sigma = alone.data();
+                call.theta = nullptr;
+                kernels.start_smooth(call);
+                for (std::size_t j = 0; j < n; ++j) {
+                    Real exact = 0, size = 0;
+                    for (std::size_t k = 0; k < features; ++k) {
+                        const Real term = Real(rows[k * n + row]) * Real(cols[k * n + j]) * Real(1.7) * Real(scale[j]);
+                        exact += term;
+                        size += std::fabs(term);
+                    }
+                    if (j < begin || j >= end) exact = kUntouched;
+                    CHECK(static_cast<double>(std::fabs(Real(sigma[j]) - exact)) <=
+                          4 * kEpsilon * static_cast<double>(size));
+                    CHECK(sigma[j] == theta[j]);
+                    CHECK(sigma[j] == alone[j]);
                 }
             }
         }

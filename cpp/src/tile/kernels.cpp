@@ -39,7 +39,8 @@ constexpr Kernels<T> kTable = {
     copy<T>,
     stream_fence,
     hermite,
-    smooth};
+    smooth,
+    start_smooth};
 
 }  // namespace
 

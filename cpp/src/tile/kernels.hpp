@@ -157,6 +157,18 @@ struct SmoothCall {
     std::size_t row_stride;
     double most;  // of g²q, or b²q, among the columns
     double weight, far_weight, square, bias;
+    bool nonnegative;  // Σ ≥ 0 is known for every pair
+};
+// Σ¹ and Θ¹ of such layers from panels of few features, as in StartDirect; scale_row·scale[j] = 2√(qq').
+struct SmoothStart {
+    const double* row_panel;
+    std::size_t row;
+    const double* col_panel;
+    std::size_t features;
+    std::size_t begin, end;
+    double scale_row;
+    const double* scale;
+    double *sigma, *theta;  // theta null: not wanted
 };
 
 template <class T>
@@ -178,6 +190,7 @@ struct Kernels {
     void (*finish_copies)();
     void (*hermite)(const HermiteCall&);  // in double, whatever T
     void (*smooth)(const SmoothCall&);    // likewise
+    void (*start_smooth)(const SmoothStart&);
 };
 
 struct Isa {

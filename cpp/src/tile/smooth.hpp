@@ -166,6 +166,72 @@ inline void smooth_sinusoid(SmoothCall call) {
     for (; j < call.end; j += kLanes<Real>) some(j, std::integral_constant<std::size_t, 1>{});
 }
 
+// e^x for |x| ≤ `most`: Chebyshev interpolation, relative error 1e-16.
+template <int kRange>
+struct ExponentialSeries;
+template <>
+struct ExponentialSeries<0> {
+    static constexpr Real most = 0.52, growth = 1.6820276496988863763;  // e^most
+    static constexpr Real c[] = {1.0,
+                                 0.99999999999999979994,
+                                 0.49999999999999998572,
+                                 0.166666666666687382,
+                                 0.041666666666668145568,
+                                 0.0083333333327205241739,
+                                 0.0013888888888451388097,
+                                 0.00019841270618122475938,
+                                 0.000024801587856217951372,
+                                 2.7556840584607352312e-6,
+                                 2.7556977484499626028e-7,
+                                 2.5193599274444612404e-8,
+                                 2.0977789367467071077e-9};
+};
+template <>
+struct ExponentialSeries<1> {
+    static constexpr Real most = 1.05, growth = 2.8576511180631641;
+    static constexpr Real c[] = {
+        0.99999999999999999677,     0.99999999999999999981,    0.500000000000000375,      0.16666666666666668869,
+        0.041666666666659524763,    0.0083333333333329138499,  0.0013888888889406978197,  0.00019841269841574152594,
+        0.000024801587117060893739, 2.7557319115594891407e-6,  2.7557354902304063557e-7,  2.505212934461449459e-8,
+        2.0872937655789226846e-9,   1.6056799856758386452e-10, 1.1683333822098993948e-11, 7.7721028649594583218e-13};
+};
+constexpr int kExponentialRanges = 2;
+
+// E₋ alone where y = b²s stays in an interval of length 2·most, y₀ its middle: E₋ = e^{y₀} K K' e^{y − y₀}.
+template <int kRange>
+inline void smooth_exponential(SmoothCall call, Real middle, Real growth) {
+    const Real k = call.weight * growth * call.row[2 * call.row_stride];
+    const auto some = [=]<std::size_t N>(std::size_t first, std::integral_constant<std::size_t, N>) {
+        Lanes x[N], sum[N];
+        for (std::size_t v = 0; v < N; ++v) {
+            x[v] = call.square * load(call.sigma + first + v * kLanes<Real>) - middle;
+        }
+        horner(ExponentialSeries<kRange>::c, x, sum);
+        for (std::size_t v = 0; v < N; ++v) {
+            const std::size_t j = first + v * kLanes<Real>;
+            const Lanes e = (k * load(call.columns + 2 * call.stride + j)) * sum[v];
+            store_state(call, j, e + call.bias, call.square * e);
+        }
+    };
+    constexpr std::size_t N = 4;
+    std::size_t j = call.begin;
+    for (; j + N * kLanes<Real> <= call.end; j += N * kLanes<Real>) some(j, std::integral_constant<std::size_t, N>{});
+    for (; j < call.end; j += kLanes<Real>) some(j, std::integral_constant<std::size_t, 1>{});
+}
+// |y| ≤ √(b²q·b²q'), and y ≥ 0 where the layer in front is never negative.
+template <int kRange = 0>
+inline void smooth_decay(const SmoothCall& call) {
+    if constexpr (kRange < kExponentialRanges) {
+        constexpr Real most = ExponentialSeries<kRange>::most;
+        const Real middle = call.nonnegative ? most : Real(0);
+        const Real end = middle + most;
+        if (2 * call.row[0] * call.most > end * end) return smooth_decay<kRange + 1>(call);
+        smooth_exponential<kRange>(call, middle, call.nonnegative ? ExponentialSeries<kRange>::growth : Real(1));
+    } else {
+        smooth_sinusoid<false>(call);
+    }
+}
+
 // cosh y and sinh(y)/y in y², for |y| ≤ `most`: Chebyshev interpolation, relative error 1e-16.
 template <int kRange>
 struct HyperbolicSeries;
@@ -264,6 +330,33 @@ inline void smooth_wave(const SmoothCall& call) {
     }
 }
 
+// Σ¹ = Θ¹ from the features: where the duals are analytic, an inner product is accurate enough for close samples too.
+template <std::size_t N>
+[[gnu::always_inline]] inline void smooth_products(const SmoothStart& call, const Real* x, std::size_t j) {
+    Lanes sum[N] = {};
+    for (std::size_t k = 0; k < call.features; ++k) {
+        const Lanes a = splat(x[k * kPanel]);
+        const Real* b = call.col_panel + k * kPanel + j;
+#pragma GCC unroll 8
+        for (std::size_t v = 0; v < N; ++v) sum[v] += a * load(b + v * kLanes<Real>);
+    }
+#pragma GCC unroll 8
+    for (std::size_t v = 0; v < N; ++v) {
+        const std::size_t at = j + v * kLanes<Real>;
+        const Lanes sigma = sum[v] * (call.scale_row * load(call.scale + at));
+        store(call.sigma + at, sigma);
+        if (call.theta != nullptr) store(call.theta + at, sigma);
+    }
+}
+inline void start_smooth(const SmoothStart& by_reference) {
+    const SmoothStart call = by_reference;
+    constexpr std::size_t kMany = 8, kStep = kColumnStep / kLanes<Real>;
+    const Real* x = call.row_panel + call.row;
+    std::size_t j = call.begin;
+    for (; j + kMany * kLanes<Real> <= call.end; j += kMany * kLanes<Real>) smooth_products<kMany>(call, x, j);
+    for (; j < call.end; j += kColumnStep) smooth_products<kStep>(call, x, j);
+}
+
 // Σ¹ = Θ¹ from the signed versines.
 inline void smooth_start(SmoothCall call) {
     for (std::size_t j = call.begin; j < call.end; j += kLanes<Real>) {
@@ -284,7 +377,7 @@ inline void smooth(const SmoothCall& call) {
         case SmoothKind::gelu:
             return smooth_gelu(call);
         case SmoothKind::sinusoid:
-            if (call.far_weight == 0) return smooth_sinusoid<false>(call);
+            if (call.far_weight == 0) return smooth_decay(call);
             if (call.far_weight == -call.weight) return smooth_wave<true>(call);
             if (call.far_weight == call.weight) return smooth_wave<false>(call);
             return smooth_sinusoid<true>(call);
