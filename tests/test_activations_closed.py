@@ -193,6 +193,19 @@ def test_whole_networks(name: str, dtype: DType, depth: int, bias: float) -> Non
     check((net.nngp(X), None, net.ntk(X)), right, TOLERANCE[X.dtype], what)  # without the derivative other formulas
 
 
+@pytest.mark.parametrize("features", [4, 30])  # inner products, and a matrix product
+@pytest.mark.parametrize("name", ["erf", "gelu", "sin", "rbf(0.5)", "rbf(1)", "rbf(1.5)"])
+def test_rectangular_smooth_networks(name: str, features: int) -> None:
+    """Moderate variances, duplicates and antipodes in X and Z, numbers of rows that no vector length divides."""
+    known = KNOWN.get(name) or Known(act.rbf(float(name[4:-1])), exact.rbf(float(name[4:-1])))
+    rng = np.random.default_rng(11)
+    X = rng.standard_normal((7, features)) * rng.uniform(0.3, 1.2, (7, 1))
+    Z = np.concatenate([X[2:4], -X[:1], rng.standard_normal((2, features))])
+    right = exact.kernels(X, Z, [known.dual] * 3, 1.0, 0.1)
+    net = nk.Network(4, known.activation, 1.0, 0.1)
+    check((net.nngp(X, Z), None, net.ntk(X, Z)), right, TOLERANCE[X.dtype], name)
+
+
 MIXED = [
     ("erf", "rectified_monomial(1)", "gelu"),
     ("gelu", "sin", "ab_relu(-0.3, 2)"),
