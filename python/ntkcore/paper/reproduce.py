@@ -31,7 +31,7 @@ EXPERIMENTS = ("figure1", "figure2", "figure3", "theorem1", "theorem2", "frequen
 # The sizes of the paper, where it has any; "quick" is for two cores and three minutes, "tiny" for tests.
 SCALES: dict[str, dict[str, dict[str, Any]]] = {
     "paper": {
-        "figure1": {"widths": (500, 10_000), "kernels": 40},
+        "figure1": {"widths": (500, 10_000), "kernels": 20},
         "figure2": {"widths": (50, 1000)},
         "figure3": {"widths": (100, 1000, 10_000), "trials": (8, 2, 2), "steps": 4000, "learning_rate": 1.0},
         "theorem1": {"widths": (50, 100, 200, 400, 800, 1600, 3200), "seeds": 20},
