@@ -290,6 +290,21 @@ def test_divergence_names_step_and_stable_rate_and_loses_nothing(momentum: float
     assert np.isfinite(history.losses[:-1]).all()
 
 
+@pytest.mark.filterwarnings("ignore:the cost rises")
+def test_a_run_within_a_run_leaves_the_outer_one_what_it_restores() -> None:
+    mlp = nk.Network(3, "relu", 1.4).init(3, 100, 2, rng=0, dtype=np.float64)
+    mlp.train(X, Y, steps=2)
+    before = snapshot(mlp)
+
+    def inner(step: int, network: nk.MLP) -> None:
+        if step == 1:
+            network.train(X, Y, steps=1)
+
+    with pytest.raises(nk.NumericalError, match="those from before the call"):
+        mlp.train(X, Y, steps=300, learning_rate=20 * mlp.max_learning_rate(X), callback=inner)
+    assert same(snapshot(mlp), before)
+
+
 @pytest.mark.parametrize("factor", [0.95, 1.25])
 @pytest.mark.parametrize("loss", ["mse", "huber"])
 def test_the_warning_of_instability_comes_beyond_the_bound_only(loss: str, factor: float) -> None:

@@ -225,9 +225,9 @@ void Mlp<T>::descend_rows(std::size_t l, const Update& update, const Poll* poll)
     const Rows<const T> in = input(l);
     const std::size_t ld = layer.inputs;
     const Parts rows = row_parts(layer);
-    const Parts columns{ld, 4096 / sizeof(T) * 4};  // with their part of all sums in the second cache
     const bool plain = !update.none && update.gradient == nullptr && update.velocity == nullptr;
     const bool fused = l > 0 && plain && points_ <= dense::kFusedPoints;
+    const Parts columns{ld, (fused ? 2048 : 16384) / sizeof(T)};  // with their part of all sums in the first caches
     const T alpha = weight_target<T>(update, layer, l).alpha;
     if (l > 0) partial_.resize(rows.count() * points_, ld);  // there is the memory already
 

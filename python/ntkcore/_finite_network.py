@@ -43,6 +43,7 @@ class FiniteNetwork:
         self.widths = (weights[0].shape[1], *(len(b) for b in biases))
         self._threads = threads
         self._weights, self._biases = ParameterList(weights, "weights"), ParameterList(biases, "biases")
+        self._spare: list[FloatArray] | None = None  # memory for copies of the parameters
         self._passes = 0  # how often the engine has been used, so that a step can tell if its forward pass is the last
         self._lock = threading.RLock()  # between a forward pass and what is computed on it
         self._engine = _core.MLPEngine(

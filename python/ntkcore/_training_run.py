@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .mlp import MLP
 
 _BACKUP_BYTES = 1 << 28  # parameters of at most this size are kept, to be restored after a divergence
+_SPARE_BYTES = 1 << 23  # their memory, of at most this size, serves the next run: fresh pages take longer than copying
 _DIVERGED = 1e6  # outputs that grow by this factor are not coming back
 
 Direction = Callable[[FloatArray, float], npt.ArrayLike]
@@ -77,8 +78,7 @@ class Run:
         self.warned = False
         self.checkpoint = None if options.checkpoint is None else Checkpoint(options.checkpoint, self._settings())
         self._resume()
-        small = sum(a.nbytes for a in parameters) <= _BACKUP_BYTES
-        self.backup = [a.copy() for a in parameters] if small else None
+        self.backup = self._backup(parameters)
 
     def _settings(self) -> dict[str, Any]:
         """Return what makes a run another one."""
@@ -96,6 +96,16 @@ class Run:
             "record_outputs": o.record_outputs,
             "probes": fingerprint(o.probes),
         }
+
+    def _backup(self, parameters: Sequence[FloatArray]) -> list[FloatArray] | None:
+        """Return copies of the parameters, unless they are large; in memory of the run before, if it is there."""
+        if sum(a.nbytes for a in parameters) > _BACKUP_BYTES:
+            return None
+        spare, self.mlp._spare = self.mlp._spare, None
+        if spare is None:
+            return [a.copy() for a in parameters]
+        _copy(parameters, spare)
+        return spare
 
     def _resume(self) -> None:
         if self.checkpoint is None:
@@ -135,6 +145,8 @@ class Run:
         except KeyboardInterrupt:
             self.stopped = "interrupted"
         self._save()
+        if self.backup is not None and sum(a.nbytes for a in self.backup) <= _SPARE_BYTES:
+            self.mlp._spare = self.backup
         return self._history()
 
     def _loop(self, interrupt: Interrupt, report: Report | None) -> None:

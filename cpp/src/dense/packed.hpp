@@ -10,7 +10,7 @@ namespace {
 
 #if defined(__AVX512F__)
 constexpr std::size_t kGroup = 12, kVecs = 2;  // 24 sums of 32 registers
-constexpr std::size_t kTerms = 160;            // a panel takes 20 KB
+constexpr std::size_t kTerms = 256;            // a panel takes 32 KB, in the first cache or soon from the second
 constexpr std::size_t kLongTerms = 320;        // where the second cache holds the panels
 #else
 constexpr std::size_t kGroup = 6, kVecs = 2;  // 12 sums of 16 registers

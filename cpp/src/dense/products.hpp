@@ -142,20 +142,22 @@ inline std::size_t even_part(std::size_t rest, std::size_t most) {
 template <class T>
 void dot(const Dot<T>& call) {
     static constexpr auto kTiles = dot_tiles<T>(std::make_index_sequence<kDotRows * kDotCols>{});
-    // Pieces of A stay in the first or second cache while all rows of B pass; one row alone does not need that.
-    const std::size_t longest = call.m > 1 ? 4096 / sizeof(T) : call.k;
+    // Pieces of A stay in the first cache while all rows of B pass, unless all of A stays in the second.
+    constexpr std::size_t kFew = 384 << 10;
+    const bool few = call.m * call.k * sizeof(T) <= kFew;
+    const std::size_t longest = few ? call.k : 4096 / sizeof(T);
     const std::size_t pieces = call.k == 0 ? 1 : (call.k + longest - 1) / longest;
     const std::size_t piece = ((call.k + pieces - 1) / pieces + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
     for (std::size_t begin = 0, done = 0; done == 0 || begin < call.k; begin += piece, ++done) {
         const std::size_t terms = call.k - begin < piece ? call.k - begin : piece;
         for (std::size_t j = 0; j < call.n;) {
             const std::size_t q = even_part(call.n - j, kDotCols);
-            // what is read two tiles later, of this piece or of the next
-            const std::size_t later = j + 2 * kDotCols;
+            // what is read one or two tiles later, of this piece or of the next; two rows leave that to the processor
+            const std::size_t later = j + (few ? 1 : 2) * kDotCols;
             const T* next = nullptr;
-            if (call.m > 1 && later + q <= call.n) {
+            if (call.m > 2 && later + q <= call.n) {
                 next = call.b + later * call.ldb + begin;
-            } else if (call.m > 1 && later >= call.n && later - call.n + q <= call.n && begin + 2 * piece <= call.k) {
+            } else if (call.m > 2 && later >= call.n && later - call.n + q <= call.n && begin + 2 * piece <= call.k) {
                 next = call.b + (later - call.n) * call.ldb + begin + piece;
             }
             for (std::size_t i = 0; i < call.m;) {
