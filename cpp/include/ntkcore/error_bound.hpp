@@ -75,8 +75,8 @@ struct Sensitivity {
     const bool any = std::any_of(layers.begin(), layers.end(), [](const Sensitivity& s) { return s.expanded; });
     for (std::size_t m = 0; m < layers.size(); ++m) {
         const Sensitivity& s = layers[m];
-        if (!any) {  // closed forms throughout: rounding errors alone, which the engine keeps from growing
-            const double floor = 64 * epsilon;
+        if (!any) {  // closed forms throughout: rounding errors alone, which the engine keeps from multiplying
+            const double floor = (64 + 2 * static_cast<double>(m)) * epsilon;
             bounds.push_back({floor, floor, floor});
             continue;
         }
