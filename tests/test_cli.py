@@ -288,6 +288,16 @@ def test_help_is_quick_to_load() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_first_matrix_imports_no_special_functions() -> None:
+    code = (
+        "import sys; import ntkcore as nk\n"
+        "nk.Network(4, ['relu', 'erf', 'gelu']).ntk([[0.0, 1.0], [2.0, 1.0]])\n"
+        "sys.exit('loaded' if 'scipy.special' in sys.modules else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 128 + signal.SIGTERM)])
 def test_signals_stop_it_and_leave_nothing(X: Any, number: signal.Signals, code: int) -> None:

@@ -68,8 +68,3 @@ def value(family: str, coefficients: Coefficients, x: npt.ArrayLike) -> Floats:
 def slope(family: str, coefficients: Coefficients, x: npt.ArrayLike) -> Floats:
     """Return σ̇(x); at a kink the mean of both sides."""
     return np.asarray(_SLOPES[family](coefficients, np.asarray(x, dtype=np.float64)), dtype=np.float64)
-
-
-def differentiable(family: str) -> bool:
-    """Return whether σ̇ is a function, so that Σ̇ and Θ exist."""
-    return family != "step"
