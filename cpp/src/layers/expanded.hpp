@@ -80,25 +80,32 @@ class ExpandedLayer final : public Layer<T> {
         const bool both = expansion_.parity == Parity::none;
         const std::size_t parts = sparse() && both ? 2 : 1;  // terms that come together
         const std::vector<std::size_t>& node = expansion_.lattice.node;
+        const std::size_t all = sparse() ? node.size() : largest_.size();
+        const std::size_t step = both ? 1 : 2;  // of degrees
+        const auto degree = [&](std::size_t n) {
+            return sparse() ? 2 * node[n] : step * n + (expansion_.parity == Parity::odd ? 1 : 0);
+        };
+        std::vector<double> weight(all);
+        for (std::size_t t = 0; t < parts * all; ++t) {
+            weight[t / parts] += static_cast<double>(degree(t / parts) + parts - 1) * largest_[t];
+        }
         for (std::size_t b = 1; b <= tile::kExpandedBuckets; ++b) {
             const double rho = static_cast<double>(b) / static_cast<double>(tile::kExpandedBuckets);
             const double log_rho = std::log(rho);
-            const auto power_of = [&](std::size_t k) {  // ρ^{k−1}, 0 where it is tiny
-                const double log_power = (static_cast<double>(k) - 1.0) * log_rho;
-                return log_power < -200.0 ? 0.0 : std::exp(log_power);
-            };
+            const double up = both ? 1 / rho : 1 / (rho * rho);
             const double enough = std::numeric_limits<T>::epsilon() / 16;
             double sum = 0.0;
-            std::size_t n = sparse() ? node.size() : largest_.size();
-            while (n > 1) {
-                std::size_t k = both ? n - 1 : 2 * (n - 1) + (expansion_.parity == Parity::odd ? 1 : 0);
-                if (sparse()) k = 2 * node[n - 1];
-                const double power = power_of(k);
-                for (std::size_t t = parts * (n - 1); t < parts * n; ++t) {
-                    sum += static_cast<double>(k + parts - 1) * largest_[t] * power;
+            double power = 0.0;  // ρ^{k−1}, 0 where it is tiny
+            std::size_t n = all;
+            for (; n > 1; --n) {
+                if (power > 0 && !sparse()) {
+                    power *= up;
+                } else {
+                    const double log_power = (static_cast<double>(degree(n - 1)) - 1.0) * log_rho;
+                    power = log_power < -80.0 ? 0.0 : std::exp(log_power);
                 }
+                sum += weight[n - 1] * power;
                 if (sum > enough) break;
-                --n;
             }
             result.push_back(static_cast<T>(n));
         }
