@@ -335,6 +335,26 @@ def test_chaotic_expansions_against_their_layers(
             assert error <= (1e-9 if dtype is np.float64 else 1e-6)
 
 
+def within_bounds(net: nk.Network, X: Array, Z: Array) -> None:
+    """Float32 against float64, of all and of a part."""
+    kernels, bound = net.kernels(X, Z, return_bound=True)
+    exact, own = net.kernels(X[:8].astype(float), Z.astype(float), return_bound=True)
+    scales = zip(net.kernels(X[:8].astype(float)), net.kernels(Z[:300].astype(float)), strict=True)
+    for got, want, most, other, (rows, cols) in zip(kernels, exact, bound, own, scales, strict=True):
+        error = np.abs(got[:8, :300] - want[:, :300]) / np.sqrt(np.outer(np.diag(rows), np.diag(cols)))
+        assert error.max() <= most + other
+        assert error.max() <= 5e-6
+
+
+@pytest.mark.parametrize("depth", [4, 20])
+def test_float32_expansions_that_no_table_replaces(depth: int) -> None:
+    # Lengths that only look equal; and a kernel too steep for rounded unit vectors of many features.
+    X, Z = sphere(np.float32)
+    X[:2] = [[1.0, 0.0, 0.0], [1.0, 6e-4, 0.0]]
+    within_bounds(nk.Network(depth, "tanh", 1.1, 0.1), X, Z)
+    within_bounds(nk.Network(depth, "tanh", 2.0, 0.1), *sphere(np.float32, 40))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_duplicates_have_the_value_of_the_diagonal(dtype: DType) -> None:
     X, Z, _ = circle(dtype)

@@ -6,6 +6,7 @@
 #include <optional>
 #include <stdexcept>
 #include <type_traits>
+#include <utility>
 
 #include "gram_work.hpp"
 #include "one_dimensional.hpp"
@@ -49,17 +50,21 @@ bool gram(const Network& network, MatrixView<const T> x, const MatrixView<const 
     const std::size_t pairs = x.rows * (z == nullptr ? x.rows : z->rows);
     const bool many = levels == Levels::last && network.depth() > 1 && pairs >= (std::size_t{1} << 17) && wanted;
     std::optional<Tabulated> tabulated;
-    const auto with_table = [&](auto& work, double rounding, const auto& accepts) {
-        auto& layers = work.pairs();
-        if (!many || !layers.one_dimensional() || layers.cost_of_table() > layers.cost()) return false;
-        tabulated = tabulate_layers(network, x, layers, rounding);
+    const auto with_table = [&](auto& layers, double rounding, const auto& accepts,
+                                const Pairs<double>* nodes = nullptr) {
+        const double cost = nodes != nullptr ? nodes->cost() : layers.cost();
+        if (!many || !layers.one_dimensional() || layers.cost_of_table() > cost) return false;
+        constexpr double kEpsilon = std::numeric_limits<T>::epsilon();
+        tabulated = nodes != nullptr ? tabulate_layers(*nodes, network.depth(), layers, rounding, kEpsilon)
+                                     : tabulate_layers(network, x, layers, rounding);
         if (!tabulated) return false;
         if (accepts(layers)) return true;
         layers.drop_table();
         tabulated.reset();
         return false;
     };
-    const auto run = [&](auto& work) {
+    const auto run = [&](auto layers) {
+        Gram work(network, levels, out, threads, std::move(layers));
         if (report != nullptr) *report = tabulated ? tabulated->report : work.report();
         return wanted && work.run(threads, poll);
     };
@@ -79,14 +84,22 @@ bool gram(const Network& network, MatrixView<const T> x, const MatrixView<const 
             layers.start_finely(FineStart(network, x, z, static_cast<float>(1.1 * steep), threads));
             return true;
         };
-        if (!deep || many) {
-            Gram<float, float> work(network, x, z, levels, out, threads);
-            if (with_table(work, kFloat, accepts) || !deep) return run(work);
+        bool refused = false;
+        if (many && any_expanded(network) && (z == nullptr ? equal_lengths(x) : equal_lengths(x, *z))) {
+            // expansions are made for the table alone
+            const Pairs<double> nodes = first_sample(network, x, kernels);
+            Pairs<float> layers(network, x, z, kernels, threads, nodes.rows());
+            if (with_table(layers, kFloat, accepts, &nodes)) return run(std::move(layers));
+            refused = true;
+        }
+        if (!deep || (many && !refused)) {
+            Pairs<float> layers(network, x, z, levels, kernels, threads);
+            if ((!refused && with_table(layers, kFloat, accepts)) || !deep) return run(std::move(layers));
         }
     }
-    Gram<double, T> work(network, x, z, levels, out, threads);
-    with_table(work, kDouble, [](const auto&) { return true; });
-    return run(work);
+    Pairs<double> layers(network, x, z, levels, kernels, threads);
+    with_table(layers, kDouble, [](const auto&) { return true; });
+    return run(std::move(layers));
 }
 
 template <class T>

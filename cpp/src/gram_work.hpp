@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "pairs.hpp"
@@ -33,13 +34,8 @@ struct Workspace {
 template <class T, class IO>
 class Gram {
    public:
-    Gram(const Network& network, MatrixView<const IO> x, const MatrixView<const IO>* z, Levels levels,
-         const Outputs<IO>& out, int threads)
-        : depth_(network.depth()),
-          levels_(levels),
-          out_(out),
-          symmetric_(z == nullptr),
-          pairs_(network, x, z, levels, {!out.sigma.empty(), !out.sigma_dot.empty(), !out.theta.empty()}, threads) {
+    Gram(const Network& network, Levels levels, const Outputs<IO>& out, int threads, Pairs<T> pairs)
+        : depth_(network.depth()), levels_(levels), out_(out), symmetric_(pairs.symmetric()), pairs_(std::move(pairs)) {
         wide_ = rows().wide_range() || cols().wide_range();
         strip_ = strip_height(rows().size(), cols().size(), levels);
         panels_ = round_up_to(cols().size(), kPanel) / kPanel;
@@ -271,5 +267,7 @@ class Gram {
     std::vector<Workspace<T>> spaces_;
     mutable std::atomic<bool> clipped_{false};
 };
+template <class T, class IO>
+Gram(const Network&, Levels, const Outputs<IO>&, int, Pairs<T>) -> Gram<T, IO>;
 
 }  // namespace ntkcore

@@ -71,6 +71,15 @@ std::optional<Tabulated> tabulate_layers(const Pairs<double>& nodes, std::size_t
     return Tabulated{*std::move(table), lost, nodes.report(epsilon, &lost)};
 }
 
+// The first row of x, in double, with itself.
+template <class IO>
+Pairs<double> first_sample(const Network& network, MatrixView<const IO> x, Wanted wanted) {
+    std::vector<double> sample(x.cols);
+    for (std::size_t k = 0; k < x.cols; ++k) sample[k] = static_cast<double>(x(0, k));
+    const MatrixView<const double> copies{sample.data(), kColumnStep, x.cols, 0, 1};  // computed together
+    return {network, copies, nullptr, Levels::last, wanted, 1};
+}
+
 // The same of the layers of `pairs`: at the variance of the first row of x, in double.
 template <class T, class IO>
 std::optional<Tabulated> tabulate_layers(const Network& network, MatrixView<const IO> x, Pairs<T>& pairs,
@@ -81,10 +90,7 @@ std::optional<Tabulated> tabulate_layers(const Network& network, MatrixView<cons
             return tabulate_layers(pairs, network.depth(), pairs, rounding, kEpsilon);
         }
     }
-    std::vector<double> sample(x.cols);
-    for (std::size_t k = 0; k < x.cols; ++k) sample[k] = static_cast<double>(x(0, k));
-    const MatrixView<const double> copies{sample.data(), kColumnStep, x.cols, 0, 1};  // computed together
-    const Pairs<double> nodes(network, copies, nullptr, Levels::last, pairs.wanted(), 1);
+    const Pairs<double> nodes = first_sample(network, x, pairs.wanted());
     return tabulate_layers(nodes, network.depth(), pairs, rounding, kEpsilon);
 }
 

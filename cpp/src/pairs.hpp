@@ -128,6 +128,19 @@ class Pairs {
         }
     }
 
+    // The same for a table alone, which takes the place of all layers: those of `one`, a sample of the variance that
+    // all have. If they have not, one_dimensional() is false, and these pairs are of no use.
+    template <class IO>
+    Pairs(const Network& network, MatrixView<const IO> x, const std::type_identity_t<MatrixView<const IO>>* z,
+          Wanted wanted, int threads, const Samples<double>& one)
+        : wanted_(wanted),
+          symmetric_(z == nullptr),
+          looks_alike_(true),
+          rows_(network, layers_, x, Levels::last, threads, nullptr, &one) {
+        if (z != nullptr) cols_storage_.emplace(network, layers_, *z, Levels::last, threads, &rows_, &one);
+        one_dimensional_ = rows().alike() && cols().alike();
+    }
+
     [[nodiscard]] const Samples<T>& rows() const { return rows_; }
     [[nodiscard]] const Samples<T>& cols() const { return symmetric_ ? rows_ : *cols_storage_; }
     [[nodiscard]] bool symmetric() const { return symmetric_; }

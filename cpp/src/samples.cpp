@@ -71,7 +71,7 @@ T saturate(Scaled x) {
 template <class T>
 template <class In>
 Samples<T>::Samples(const Network& network, const Layers<T>& layers, MatrixView<const In> x, Levels levels, int threads,
-                    const Samples* like)
+                    const Samples* like, const Samples<double>* one)
     : n_(x.rows), padded_(round_up(x.rows, kBlock)) {
     const Affine& first = network.affine.front();
     features_ = x.cols + (first.bias_std != 0.0 ? 1 : 0);
@@ -118,7 +118,11 @@ Samples<T>::Samples(const Network& network, const Layers<T>& layers, MatrixView<
         common_ = Scaled();
         proportional_ = !any_zero_ && proportional(network);
     }
-    make_layers(network, layers, std::move(q), levels, threads);
+    if (one == nullptr) {
+        make_layers(network, layers, std::move(q), levels, threads);
+    } else if (alike()) {
+        take_layers(*one);
+    }
     if (direct()) {
         make_panels(x, threads, rows);
     } else {
@@ -240,6 +244,19 @@ void Samples<T>::make_layers(const Network& network, const Layers<T>& layers, st
         if (levels == Levels::all || m + 2 == depth) keep();
     }
     any_degenerate_ = any_degenerate.load();
+    check_range();
+}
+
+template <class T>
+void Samples<T>::take_layers(const Samples<double>& one) {
+    const auto spread = [&](const Scaled& value) {
+        return Scale<T>{std::vector<Scaled>(n_, value), Aligned<T>(padded_, saturate<T>(value))};
+    };
+    scale_.push_back(spread(one.scale_.back().exact[0]));
+    dot_scale_.push_back(spread(one.dot_scale_.back().exact[0]));
+    const auto& of = one.kept_.back();
+    kept_.push_back({{of.theta[0]}, {of.sigma_dot[0]}, {of.mean_slope[0]}, {of.degenerate[0]}});
+    any_degenerate_ = one.any_degenerate_;
     check_range();
 }
 
@@ -366,11 +383,11 @@ T Samples<T>::theta_diagonal(std::size_t level, std::size_t i) const {
 template class Samples<float>;
 template class Samples<double>;
 template Samples<float>::Samples(const Network&, const Layers<float>&, MatrixView<const float>, Levels, int,
-                                 const Samples<float>*);
+                                 const Samples<float>*, const Samples<double>*);
 template Samples<double>::Samples(const Network&, const Layers<double>&, MatrixView<const double>, Levels, int,
-                                  const Samples<double>*);
+                                  const Samples<double>*, const Samples<double>*);
 template Samples<double>::Samples(const Network&, const Layers<double>&, MatrixView<const float>, Levels, int,
-                                  const Samples<double>*);
+                                  const Samples<double>*, const Samples<double>*);
 template float saturate<float>(Scaled);
 template double saturate<double>(Scaled);
 

@@ -37,9 +37,10 @@ class Samples {
     static constexpr std::size_t kDirectFeatures = 24;
 
     // `layers`: those of the network's activations. `like`: samples to compare these with; they share its centre.
+    // With `one`, samples that are alike have the last level of that one, others none at all, and layers are not asked.
     template <class In>
     Samples(const Network& network, const Layers<T>& layers, MatrixView<const In> x, Levels levels, int threads,
-            const Samples* like = nullptr);
+            const Samples* like = nullptr, const Samples<double>* one = nullptr);
 
     [[nodiscard]] std::size_t size() const { return n_; }
     [[nodiscard]] std::size_t features() const { return features_; }
@@ -98,6 +99,7 @@ class Samples {
     [[nodiscard]] const Scaled& common_variance() const { return common_; }
 
    private:
+    friend class Samples<float>;
     // Where a sample of a block, or what is kept of it, is to be found.
     [[nodiscard]] std::size_t column(std::size_t i) const { return alike() ? i % kBlock : i; }
     [[nodiscard]] std::size_t kept(std::size_t i) const { return alike() ? 0 : i; }
@@ -113,6 +115,7 @@ class Samples {
     };
     void make_layers(const Network& network, const Layers<T>& layers, std::vector<Scaled> q, Levels levels,
                      int threads);
+    void take_layers(const Samples<double>& one);
     void check_range();
     // x̂_k = x_k·up·down, and the bias feature. Two factors, because one can leave the range of double.
     struct UnitRow {
