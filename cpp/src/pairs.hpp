@@ -91,15 +91,29 @@ class Pairs {
           symmetric_(z == nullptr),
           looks_alike_(any_expanded(network) && (z == nullptr ? equal_lengths(x) : equal_lengths(x, *z))),
           layers_(make_layers<T>(network, looks_alike_, x, z)),
-          rows_(network, layers_, x, levels, threads) {
-        const auto make_cols = [&] {
-            if (z != nullptr) cols_storage_.emplace(network, layers_, *z, levels, threads, &rows_);
+          precise_(network.depth() > kDeep),
+          rows_(network, layers_, x, levels, threads, nullptr, tables(network, levels)) {
+        const auto make_rows = [&] { rows_ = Samples<T>(network, layers_, x, levels, threads); };
+        const auto make_cols = [&](Tables tables = Tables::all) {
+            if (z != nullptr) cols_storage_.emplace(network, layers_, *z, levels, threads, &rows_, tables);
         };
-        make_cols();
+        make_cols(tables(network, levels));
+        if constexpr (std::is_same_v<T, double>) {
+            if (tables(network, levels) == Tables::none) {
+                if (!rows().wide_range() && !cols().wide_range()) {
+                    smooth_ = SmoothLayers::make(network, rows(), cols(), symmetric_, threads);
+                }
+                if (!rows().tabulated() || !cols().tabulated()) {
+                    if (smooth_) return;  // nobody reads tables, and variances differ
+                    make_rows();
+                    make_cols();
+                }
+            }
+        }
         const bool alike = rows().alike() && cols().alike();
         if (any_expanded(network) && alike != looks_alike_) {
             layers_ = make_layers<T>(network, alike, x, z);
-            rows_ = Samples<T>(network, layers_, x, levels, threads);
+            make_rows();
             make_cols();
         }
         // the expansions of either side may have made those of the other longer
@@ -110,24 +124,16 @@ class Pairs {
             return false;
         };
         while (behind(rows()) || behind(cols())) {
-            if (behind(rows())) rows_ = Samples<T>(network, layers_, x, levels, threads);
+            if (behind(rows())) make_rows();
             if (behind(cols())) make_cols();
         }
         for (const auto& layer : layers_) constants_.push_back(layer->constants());
         for (std::size_t m = 0; m < layers_.size(); ++m) uniform_.push_back(uniform(m) ? 1 : 0);
-        precise_ = network.depth() > kDeep;
         compensated_ = precise_ && std::all_of(layers_.begin(), layers_.end(),
                                                [](const auto& layer) { return layer->family() == Family::ab_relu; });
         one_dimensional_ =
             scale_free(network) || std::all_of(uniform_.begin(), uniform_.end(), [](char same) { return same != 0; });
-        if constexpr (std::is_same_v<T, double>) {
-            if (levels == Levels::last && !precise_ && !wanted.sigma_dot && !rows().wide_range() &&
-                !cols().wide_range()) {
-                smooth_ = SmoothLayers::make(network, rows(), cols(), symmetric_);
-            }
-        }
     }
-
     // The same for a table alone, which takes the place of all layers: those of `one`, a sample of the variance that
     // all have. If they have not, one_dimensional() is false, and these pairs are of no use.
     template <class IO>
@@ -136,8 +142,9 @@ class Pairs {
         : wanted_(wanted),
           symmetric_(z == nullptr),
           looks_alike_(true),
-          rows_(network, layers_, x, Levels::last, threads, nullptr, &one) {
-        if (z != nullptr) cols_storage_.emplace(network, layers_, *z, Levels::last, threads, &rows_, &one);
+          rows_(network, layers_, x, Levels::last, threads, nullptr, Tables::none, &one) {
+        if (z != nullptr)
+            cols_storage_.emplace(network, layers_, *z, Levels::last, threads, &rows_, Tables::none, &one);
         one_dimensional_ = rows().alike() && cols().alike();
     }
 
@@ -290,6 +297,7 @@ class Pairs {
 
     // What the calls of all rows of the tiles from column j0 on have in common.
     void prepare_layers(std::size_t j0, RowSpace<T>& space) const {
+        if (!cols().tabulated()) return;
         for (std::size_t m = 0; m < layers_.size(); ++m) {
             tile::LayerCall<T>& call = space.calls[m];
             const bool bias = cols().r(m) != nullptr;
@@ -339,6 +347,12 @@ class Pairs {
     void all_layers(const Row<T>& row) const { table_->run(k_, row.begin, row.end, row.u, row.dot, row.theta); }
 
    private:
+    // Smooth layers, if they may be tried, read none.
+    [[nodiscard]] Tables tables(const Network& network, Levels levels) const {
+        const bool smooth = std::is_same_v<T, double> && levels == Levels::last && !precise_ && !wanted_.sigma_dot &&
+                            SmoothLayers::knows(network);
+        return smooth ? Tables::none : Tables::all;
+    }
     // All samples, of rows and columns, have the same tables in hidden layer m.
     [[nodiscard]] bool uniform(std::size_t m) const {
         const Samples<T>& like = rows();
@@ -368,12 +382,13 @@ class Pairs {
     bool symmetric_;
     bool looks_alike_;
     Layers<T> layers_;
+    bool precise_ = false;
     Samples<T> rows_;
     std::optional<Samples<T>> cols_storage_;
     const tile::Kernels<T>& k_ = tile::kernels<T>();
     std::vector<std::vector<T>> constants_;  // of the layers
     std::vector<char> uniform_;              // all samples have the same tables there
-    bool precise_ = false, compensated_ = false, one_dimensional_ = false;
+    bool compensated_ = false, one_dimensional_ = false;
     std::optional<SmoothLayers> smooth_;
     std::optional<RoundedTable<T>> table_;
     std::optional<FineStart> fine_;  // of kernels that the table gives from u alone

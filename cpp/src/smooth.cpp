@@ -1,10 +1,12 @@
 #include "smooth.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
-#include "tile/tables.hpp"
+#include "ntkcore/parallel.hpp"
 
 namespace ntkcore {
 namespace {
@@ -17,7 +19,8 @@ constexpr double kMostQ2 = 16.0;       // b²q, for sinusoids: a rounding error 
 constexpr double kLeastEnergy = 0.02;  // E[σ²]/a², for sinusoids: below it E₋ − E₊ cancels
 constexpr double kLeast = 1e-100;      // of q and of Q/(1 + Q): the tables do not know smaller ones
 
-constexpr double kMostGain = 50.0;  // of rounding errors, from the first layer to the last
+constexpr std::size_t kMany = std::size_t{1} << 13;  // exponentials: then other threads are worth waking
+constexpr double kMostGain = 50.0;                   // of rounding errors, from the first layer to the last
 
 // What relative rounding errors of one unit a layer may have grown to: η of Σ, ζ of Θ; see error_bound.hpp. In a
 // chaotic network two nearly equal samples part, and only 1 − ρ knows their distance.
@@ -58,84 +61,87 @@ struct Sinusoid {
     }
 };
 
-// √q in front of an activation, from its tables of one sample.
-double root_variance(const Activation& activation, const double* table, std::size_t stride) {
-    const auto at = [&](std::size_t t) { return table[t * stride]; };
-    switch (activation.family) {
-        case Family::erf: {
-            const double u = at(tile::kRootU) * at(tile::kRootU);
-            return at(tile::kRootU) / (std::sqrt(2.0 * (1.0 - u)) * std::fabs(activation.parameters.at(1)));
-        }
-        case Family::gelu:
-            return at(tile::kRootU) / std::sqrt(at(tile::kTau));
-        case Family::rbf:
-            return at(tile::kExponentialQ) / std::sqrt(2.0 * activation.parameters.at(0));
-        default:
-            return at(tile::kSinQ) / std::fabs(activation.parameters.at(1));
-    }
-}
-
 }  // namespace
 
+bool SmoothLayers::knows(const Network& network) {
+    return !network.activation.empty() && std::all_of(network.activation.begin(), network.activation.end(), smooth);
+}
+
 // False if some variance is not moderate.
-bool SmoothLayers::tabulate(const Network& network, const Samples<double>& samples, Side& side) {
+bool SmoothLayers::tabulate(const Network& network, const Samples<double>& samples, Side& side, int threads) {
     if (samples.any_zero() || samples.any_degenerate()) return false;
     const std::size_t n = samples.size();
     const std::size_t hidden = network.activation.size();
     side.panels = (n + kPanel - 1) / kPanel;
     side.stride = side.panels * kPanel + 16;  // no power of two: see kTableSkew
-    side.tables = Aligned<double>((hidden + 1) * kTables * side.stride);
+    side.tables = Aligned<double>::raw((hidden + 1) * kTables * side.stride);
     side.most.assign((hidden + 1) * side.panels, 0.0);
-    const auto most = [&](std::size_t m, std::size_t i, double value) {
-        double& of_panel = side.most[(m + 1) * side.panels + i / kPanel];
-        of_panel = std::fmax(of_panel, value);
-    };
-    for (std::size_t m = 0; m < hidden; ++m) {
-        const Activation& activation = network.activation[m];
-        double* const start = side.tables.data();
-        double* const first = start + (m + 1) * kTables * side.stride;
-        double* const second = first + side.stride;
-        for (std::size_t i = 0; i < n; ++i) {
-            const double root = root_variance(activation, samples.tables(m, i), samples.stride());
-            const double q = root * root;
-            if (!(q > kLeast) || !std::isfinite(q)) return false;
-            if (m == 0) start[i] = root;
-            if (activation.family == Family::erf || activation.family == Family::gelu) {
-                // g² = 2b²/(1 + 2b²q), or 1/(1 + q)
-                const bool erf = activation.family == Family::erf;
-                const double scale = erf ? 2.0 * activation.parameters.at(1) * activation.parameters.at(1) : 1.0;
-                const double g2 = scale / (1.0 + scale * q);
-                if (!(g2 * q > kLeast && g2 * q <= kMostU)) return false;
-                first[i] = std::sqrt(g2);
-                second[i] = q;
-                most(m, i, g2 * q);
-            } else {
-                const Sinusoid of(activation);
-                const double q2 = of.b2 * q;
-                const double k = std::exp(-0.5 * q2);
-                const double fade = (k * k) * (k * k);
-                if (!(q2 <= kMostQ2) || !(of.odd2 * (1 - fade) + of.even2 * (1 + fade) >= 2 * kLeastEnergy))
-                    return false;
-                first[i] = 0.5 * q2;
-                second[i] = k * k;
-                second[side.stride + i] = k;
-                most(m, i, q2);
-            }
+    std::atomic<bool> moderate{true};
+    parallel_for(side.panels, n * hidden < kMany ? 1 : threads, [&](std::size_t panel, int, Work&) {
+        for (std::size_t m = 0; m < hidden; ++m) {
+            if (!panel_of(network.activation[m], samples, m, panel, side)) moderate.store(false);
         }
+    });
+    return moderate.load();
+}
+
+// The numbers of a panel that hidden layer m needs, and of the start.
+bool SmoothLayers::panel_of(const Activation& activation, const Samples<double>& samples, std::size_t m,
+                            std::size_t panel, Side& side) {
+    const std::size_t i0 = panel * kPanel;
+    const std::size_t size = std::min(kPanel, samples.size() - i0);
+    double q[kPanel] = {};
+    double least = std::numeric_limits<double>::infinity();
+    double largest = 0.0;
+    for (std::size_t i = 0; i < size; ++i) {
+        q[i] = samples.variance(m, i0 + i);
+        if (!(q[i] > kLeast) || !std::isfinite(q[i])) return false;
+        least = std::fmin(least, q[i]);
+        largest = std::fmax(largest, q[i]);
     }
-    return true;
+    double* const start = side.tables.data() + i0;
+    double* const first = start + (m + 1) * kTables * side.stride;
+    double* const second = first + side.stride;
+    double* const third = second + side.stride;
+    if (m == 0) {
+        for (std::size_t i = 0; i < kPanel; ++i) start[i] = std::sqrt(q[i]);
+    }
+    double& most = side.most[(m + 1) * side.panels + panel];
+    if (activation.family == Family::erf || activation.family == Family::gelu) {
+        // g² = 2b²/(1 + 2b²q), or 1/(1 + q)
+        const bool erf = activation.family == Family::erf;
+        const double scale = erf ? 2.0 * activation.parameters.at(1) * activation.parameters.at(1) : 1.0;
+        const auto g2 = [&](double variance) { return scale / (1.0 + scale * variance); };
+        for (std::size_t i = 0; i < kPanel; ++i) {
+            first[i] = std::sqrt(g2(q[i]));
+            second[i] = q[i];
+        }
+        most = g2(largest) * largest;
+        return g2(least) * least > kLeast && most <= kMostU;
+    }
+    const Sinusoid of(activation);
+    most = of.b2 * largest;
+    bool enough = true;
+    for (std::size_t i = 0; i < kPanel; ++i) {
+        const double q2 = of.b2 * q[i];
+        const double k = std::exp(-0.5 * q2);
+        const double fade = (k * k) * (k * k);
+        enough = enough && (i >= size || of.odd2 * (1 - fade) + of.even2 * (1 + fade) >= 2 * kLeastEnergy);
+        first[i] = 0.5 * q2;
+        second[i] = k * k;
+        third[i] = k;
+    }
+    return enough && most <= kMostQ2;
 }
 
 std::optional<SmoothLayers> SmoothLayers::make(const Network& network, const Samples<double>& rows,
-                                               const Samples<double>& cols, bool symmetric) {
-    if (network.activation.empty() || !std::all_of(network.activation.begin(), network.activation.end(), smooth))
-        return std::nullopt;
+                                               const Samples<double>& cols, bool symmetric, int threads) {
     if (!(gain(rows, cols, network.activation.size()) <= kMostGain)) return std::nullopt;
     SmoothLayers result;
     result.symmetric_ = symmetric;
     result.direct_ = rows.direct();
-    if (!tabulate(network, rows, result.rows_)) return std::nullopt;
-    if (!symmetric && !tabulate(network, cols, result.cols_)) return std::nullopt;
+    if (!tabulate(network, rows, result.rows_, threads)) return std::nullopt;
+    if (!symmetric && !tabulate(network, cols, result.cols_, threads)) return std::nullopt;
     tile::SmoothCall call{};
     call.kind = SmoothKind::start;
     result.steps_.push_back(call);

@@ -16,9 +16,12 @@ namespace ntkcore {
 
 class SmoothLayers {
    public:
-    // None if a layer is of another family, a variance too large or too small, or if rounding errors grow too much.
+    // All layers are of these families.
+    [[nodiscard]] static bool knows(const Network& network);
+    // Of a network that it knows and samples with variances; none if one is too large or too small, or if rounding
+    // errors grow too much.
     [[nodiscard]] static std::optional<SmoothLayers> make(const Network& network, const Samples<double>& rows,
-                                                          const Samples<double>& cols, bool symmetric);
+                                                          const Samples<double>& cols, bool symmetric, int threads);
 
     // Row i against the columns begin … end of the panel that starts at column j0: Σ¹ in sigma and, unless null, in
     // theta; false if the features are too many, and `run` wants signed versines instead.
@@ -37,7 +40,9 @@ class SmoothLayers {
         std::vector<double> most;  // of step m and panel p at [m·panels + p]
         std::size_t panels = 0;
     };
-    [[nodiscard]] static bool tabulate(const Network& network, const Samples<double>& samples, Side& side);
+    [[nodiscard]] static bool tabulate(const Network& network, const Samples<double>& samples, Side& side, int threads);
+    [[nodiscard]] static bool panel_of(const Activation& activation, const Samples<double>& samples, std::size_t m,
+                                       std::size_t panel, Side& side);
 
     std::vector<tile::SmoothCall> steps_;  // the start, then the hidden layers
     Side rows_, cols_;

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <limits>
@@ -218,6 +219,66 @@ TEST_CASE("Smooth layers are used at moderate variances") {
     const Activation chaotic{Family::rbf, {4.0}, nullptr};
     CHECK(used(testing::uniform_network(2, chaotic, 1.0, 0.1), rows));
     CHECK(!used(testing::uniform_network(6, chaotic, 1.0, 0.1), rows));
+}
+
+const std::vector<Activation> kSmooth = {{Family::sinusoid, {1, 1, 0.6, 0.8}, nullptr},
+                                         {Family::erf, {1, 1, 0.2}, nullptr},
+                                         {Family::gelu, {}, nullptr},
+                                         {Family::rbf, {0.5}, nullptr}};
+constexpr unsigned kSigmaAndTheta = 5;  // with Σ̇, layers are those of the tables
+
+TEST_CASE("Moments alone, and tables after all where smooth layers are refused") {
+    Rows<double> one{0, 2, {}};
+    one.add({0.7, 0.4});
+    Rows<double> some = one;
+    for (const double length : {0.6, 1.0, 1.7}) some.add({length, -0.5 * length});
+    Rows<double> with_long = some;
+    with_long.add({30.0, 1.0});
+    for (const Activation& activation : kSmooth) {
+        const Network network = testing::uniform_network(4, activation, 1.0, 0.1);
+        CHECK(used(network, some));
+        CHECK(!used(network, with_long));
+        for (const auto& [x, z] :
+             {std::pair{some, some}, {one, some}, {some, one}, {one, with_long}, {with_long, one}, {with_long, some}}) {
+            CAPTURE(static_cast<int>(activation.family));
+            CAPTURE(x.count);
+            CAPTURE(z.count);
+            std::array<std::vector<double>, 4> diagonals;
+            for (auto& diagonal : diagonals) diagonal.resize(5);
+            gram_diagonal<double>(network, x.view(), diagonals[0].data(), diagonals[1].data(), 1);
+            gram_diagonal<double>(network, z.view(), diagonals[2].data(), diagonals[3].data(), 1);
+            const auto got = testing::engine<double>(network, x.view(), z.view(), Levels::last, 2, kSigmaAndTheta);
+            const auto right = testing::engine<double>(network, x.view(), z.view(), Levels::last);
+            const auto own = testing::engine<double>(network, x.view(), std::nullopt, Levels::last, 2, kSigmaAndTheta);
+            for (const std::size_t k : {0U, 2U}) {
+                testing::Largest errors;
+                for (std::size_t i = 0; i < x.count; ++i) {
+                    CHECK(own.kernels[k][0][i * x.count + i] == diagonals[k / 2][i]);
+                    for (std::size_t j = 0; j < z.count; ++j) {
+                        const std::size_t at = i * z.count + j;
+                        errors.add(std::fabs(got.kernels[k][0][at] - right.kernels[k][0][at]) /
+                                   std::sqrt(diagonals[k / 2][i] * diagonals[2 + k / 2][j]));
+                    }
+                }
+                CHECK(errors.value() < 16 * kEpsilon);
+            }
+        }
+    }
+}
+
+TEST_CASE("Smooth layers have the same bits for every number of threads") {
+    testing::Random random(7);
+    const Rows<double> x{4200, 3, random.normal<double>(4200 * 3)};  // enough samples for several threads
+    const Rows<double> z{5, 3, random.normal<double>(5 * 3)};
+    for (const Activation& activation : kSmooth) {
+        const Network network = testing::uniform_network(4, activation, 1.0, 0.3);
+        REQUIRE(used(network, x));
+        const auto with = [&](int threads) {
+            return testing::engine<double>(network, x.view(), z.view(), Levels::last, threads, kSigmaAndTheta);
+        };
+        const auto alone = with(1);
+        for (const int threads : {2, 7}) CHECK(testing::same_bits(with(threads), alone));
+    }
 }
 
 }  // namespace

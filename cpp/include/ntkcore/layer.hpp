@@ -30,7 +30,8 @@ class Layer {
     // over.
     virtual void prepare(const Scaled* /* q */, std::size_t /* n */, int /* threads */) {}
     virtual void release() {}
-    // For n consecutive samples of variances q: number t of sample i goes to tables[t·stride + i].
+    // For n consecutive samples of variances q: number t of sample i goes to tables[t·stride + i]. Null of erf, gelu,
+    // sinusoid and rbf layers: not wanted.
     virtual void tabulate(const Scaled* q, std::size_t n, T* tables, std::size_t stride, Moments* moments) const = 0;
 
     // Of expansions: at most so many tables; the error at prepared sample i, until it is released; whether the limit

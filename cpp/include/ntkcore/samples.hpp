@@ -20,6 +20,10 @@ namespace ntkcore {
 
 enum class Levels { last, all };  // which of the kernels of depth 1 … L are wanted
 
+// Whether pairs will read the tables of the layers. If not, none are made unless all samples are alike; the layers are
+// smooth ones (tile/smooth.hpp).
+enum class Tables { all, none };
+
 template <class T>
 using Layers = std::vector<std::unique_ptr<Layer<T>>>;
 
@@ -40,7 +44,7 @@ class Samples {
     // With `one`, samples that are alike have the last level of that one, others none at all, and layers are not asked.
     template <class In>
     Samples(const Network& network, const Layers<T>& layers, MatrixView<const In> x, Levels levels, int threads,
-            const Samples* like = nullptr, const Samples<double>* one = nullptr);
+            const Samples* like = nullptr, Tables tables = Tables::all, const Samples<double>* one = nullptr);
 
     [[nodiscard]] std::size_t size() const { return n_; }
     [[nodiscard]] std::size_t features() const { return features_; }
@@ -65,6 +69,9 @@ class Samples {
     // The tables of its activation, of sample i on up to the end of its block; the next table is stride() further.
     [[nodiscard]] const T* tables(std::size_t m, std::size_t i = 0) const { return tables_[m].data() + column(i); }
     [[nodiscard]] std::size_t stride() const { return table_stride_; }
+    [[nodiscard]] bool tabulated() const { return table_stride_ > 0; }
+    // q in front of the activation, if no tables were asked for.
+    [[nodiscard]] double variance(std::size_t m, std::size_t i) const { return variance_[m][kept(i)]; }
     [[nodiscard]] std::size_t tables_count(std::size_t m) const { return tables_[m].size() / table_stride_; }
     // All samples have the same variance, or all keep the proportions of their variances: the tables hold the same
     // numbers for all, in one block.
@@ -114,7 +121,7 @@ class Samples {
         std::vector<char> degenerate;
     };
     void make_layers(const Network& network, const Layers<T>& layers, std::vector<Scaled> q, Levels levels,
-                     int threads);
+                     Tables tables, int threads);
     void take_layers(const Samples<double>& one);
     void check_range();
     // x̂_k = x_k·up·down, and the bias feature. Two factors, because one can leave the range of double.
@@ -130,6 +137,7 @@ class Samples {
     bool wide_ = false, any_zero_ = false, any_degenerate_ = false, proportional_ = false;
     Aligned<T> unit_, strips_, centre_, half_norm_;
     std::vector<Aligned<T>> bias_, tables_;  // per hidden layer
+    std::vector<Aligned<double>> variance_;
     std::vector<Scale<T>> scale_, dot_scale_;
     std::vector<Kept> kept_;
     std::vector<Sensitivity> sensitivity_;  // per hidden layer

@@ -18,13 +18,14 @@ std::size_t ExponentialLayer<T>::tables() const {
 template <class T>
 void ExponentialLayer<T>::tabulate(const Scaled* q, std::size_t n, T* tables, std::size_t stride, Moments* of) const {
     for (std::size_t i = 0; i < n; ++i) {
+        of[i] = moments(q[i]);
+        if (tables == nullptr) continue;
         const double exact = std::min((scale_ * sqrt(q[i])).value(), kLargestRoot<T>);
         const T rounded = static_cast<T>(exact);
         tables[kExponentialQ * stride + i] = rounded;
         if constexpr (sizeof(T) == sizeof(float)) {
             tables[kExponentialLow * stride + i] = static_cast<T>(exact - static_cast<double>(rounded));
         }
-        of[i] = moments(q[i]);
     }
 }
 

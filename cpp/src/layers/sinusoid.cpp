@@ -17,9 +17,10 @@ std::size_t SinusoidLayer<T>::tables() const {
 
 template <class T>
 void SinusoidLayer<T>::tabulate(const Scaled* q, std::size_t n, T* tables, std::size_t stride, Moments* moments) const {
+    const Scaled a2 = square(a_), b2 = square(b_), odd2 = square(odd_), even2 = square(even_), a2b2 = a2 * b2;
     for (std::size_t i = 0; i < n; ++i) {
         const auto put = [&](std::size_t table, double value) { tables[table * stride + i] = static_cast<T>(value); };
-        const Scaled exact = square(b_) * q[i];
+        const Scaled exact = b2 * q[i];
         // Q; a vanishing one only enters as Q/f_o
         const double root = std::clamp(sqrt(exact).value(), 1.0 / kLargestRoot<T>, kLargestRoot<T>);
         const double q2 = root * root;
@@ -29,15 +30,16 @@ void SinusoidLayer<T>::tabulate(const Scaled* q, std::size_t n, T* tables, std::
         const double odd = 0.5 * fade * (1.0 + a);
         const double even = 1.0 - odd;
         const Scaled odd_exact = exact.value() < 1e-100 ? exact : Scaled(odd);
-        const Scaled odd_part = square(odd_) * odd_exact;
-        const Scaled even_part = even * square(even_);
+        const Scaled odd_part = odd2 * odd_exact;
+        const Scaled even_part = even * even2;
         const Scaled e = odd_part + even_part;
+        const Scaled slope = odd2 * Scaled(even) + even2 * odd_exact;
+        moments[i] = {a2 * e, a2b2 * slope, a_ * b_ * odd_ * std::sqrt(a)};
+        moments[i].curvature = finite(exact.value() * exact.value());  // σ̈ = −b²σ
+        if (tables == nullptr) continue;
+
         const double odd_weight = e.zero() ? 1.0 : std::sqrt(ratio(odd_part, e));
         const double even_weight = e.zero() ? 0.0 : std::sqrt(ratio(even_part, e));
-        const Scaled slope = square(odd_) * Scaled(even) + square(even_) * odd_exact;
-        moments[i] = {square(a_) * e, square(a_) * square(b_) * slope, a_ * b_ * odd_ * std::sqrt(a)};
-        moments[i].curvature = finite(exact.value() * exact.value());  // σ̈ = −b²σ
-
         const auto rounded = static_cast<double>(static_cast<T>(root));
         put(kSinQ, root);
         put(kSinQLow, root - rounded);
@@ -61,7 +63,7 @@ void SinusoidLayer<T>::tabulate(const Scaled* q, std::size_t n, T* tables, std::
         put(kSinRest, unit * std::sqrt(s / (1.0 + z * s)));
         put(kSinCubic, 1.0 / std::sqrt(s));
     }
-    if (n == 0) return;
+    if (n == 0 || tables == nullptr) return;
     T* const odd = tables + kOddHalfRoot * stride;
     const auto [least, most] = std::minmax_element(odd, odd + n);
     std::fill_n(tables + kLeastOdd * stride, n, *least);
