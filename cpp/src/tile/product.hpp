@@ -13,32 +13,48 @@ namespace {
 template <class T>
 constexpr std::size_t kFeatureChunk = sizeof(T) == 4 ? 32 : 64;
 
+// Registers of AVX-512 hold what the sums of some chunks add up to.
+template <class T>
+constexpr std::size_t kFeatureBlock = kBytes == 64 ? 128 : kFeatureChunk<T>;
+
 // c[r][·] (+)= Σ_k a[k][r] b_v[k][·] for kRows rows and kVectors vectors, all in registers.
 template <class T, std::size_t kRows, std::size_t kVectors>
 [[gnu::always_inline]] inline void micro_product(std::size_t features, const T* a, const T* const (&b)[kVectors], T* c,
                                                  bool add) {
     constexpr std::size_t L = kLanes<T>;
-    Vec<T> sum[kRows][kVectors] = {};
-    for (std::size_t k = 0; k < features; ++k) {
-        Vec<T> right[kVectors];
-        for (std::size_t v = 0; v < kVectors; ++v) right[v] = load(b[v] + k * kStrip<T>);
+    constexpr bool kSeveral = kFeatureBlock<T> > kFeatureChunk<T>;
+    Vec<T> total[kRows][kVectors] = {};
+    const auto load_total = [&] {
+        for (std::size_t r = 0; r < kRows && add; ++r) {
+            for (std::size_t v = 0; v < kVectors; ++v) total[r][v] = load(c + r * kTileStride<T> + v * L);
+        }
+    };
+    if constexpr (kSeveral) load_total();
+    for (std::size_t k0 = 0; k0 < features; k0 += kFeatureChunk<T>) {
+        const std::size_t end = features - k0 < kFeatureChunk<T> ? features : k0 + kFeatureChunk<T>;
+        Vec<T> sum[kRows][kVectors] = {};
+        for (std::size_t k = k0; k < end; ++k) {
+            Vec<T> right[kVectors];
+            for (std::size_t v = 0; v < kVectors; ++v) right[v] = load(b[v] + k * kStrip<T>);
+            for (std::size_t r = 0; r < kRows; ++r) {
+                const Vec<T> left = splat(a[k * kStrip<T> + r]);
+                for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] += left * right[v];
+            }
+        }
+        if constexpr (!kSeveral) load_total();
         for (std::size_t r = 0; r < kRows; ++r) {
-            const Vec<T> left = splat(a[k * kStrip<T> + r]);
-            for (std::size_t v = 0; v < kVectors; ++v) sum[r][v] += left * right[v];
+            for (std::size_t v = 0; v < kVectors; ++v) total[r][v] += sum[r][v];
         }
     }
     for (std::size_t r = 0; r < kRows; ++r) {
-        for (std::size_t v = 0; v < kVectors; ++v) {
-            T* to = c + r * kTileStride<T> + v * L;
-            store(to, add ? load(to) + sum[r][v] : sum[r][v]);
-        }
+        for (std::size_t v = 0; v < kVectors; ++v) store(c + r * kTileStride<T> + v * L, total[r][v]);
     }
 }
 
-// As many rows and vectors as registers allow: 8 × 2 of 32 with AVX-512, 4 × 3 of 16 with AVX, and 8 × 1 where
-// multiplications and additions are apart.
-constexpr std::size_t kProductRows = kBytes == 32 ? 4 : 8;
-constexpr std::size_t kProductVectors = kBytes == 64 ? 2 : kBytes == 32 ? 3 : 1;
+// As many rows and vectors as registers allow: 4 × 3, twice with AVX-512, and 8 × 1 where multiplications and additions
+// are apart.
+constexpr std::size_t kProductRows = kBytes == 16 ? 8 : 4;
+constexpr std::size_t kProductVectors = kBytes == 16 ? 1 : 3;
 static_assert(kRowGroup % kProductRows == 0);
 
 // The features [k0, k0 + n) of all rows and kVectors vectors of columns from j on.
@@ -60,8 +76,8 @@ void product_columns(const ProductCall<T>& call, std::size_t k0, std::size_t n, 
 template <class T>
 void product(const ProductCall<T>& call) {
     constexpr std::size_t L = kLanes<T>;
-    for (std::size_t k0 = 0; k0 < call.features; k0 += kFeatureChunk<T>) {
-        const std::size_t n = call.features - k0 < kFeatureChunk<T> ? call.features - k0 : kFeatureChunk<T>;
+    for (std::size_t k0 = 0; k0 < call.features; k0 += kFeatureBlock<T>) {
+        const std::size_t n = call.features - k0 < kFeatureBlock<T> ? call.features - k0 : kFeatureBlock<T>;
         std::size_t j = call.j0;
         for (; j + kProductVectors * L <= call.j1; j += kProductVectors * L) {
             product_columns<T, kProductVectors>(call, k0, n, j);
