@@ -18,9 +18,9 @@ Conditions, chosen in favour of neural-tangents where there is a choice:
 - neural-tangents is jitted, warmed up, given device arrays, and waited for with ``block_until_ready``; its result stays
   on its device. ntkcore takes and returns NumPy arrays and allocates the result in each call.
 - The process is bound to as many CPUs as there are threads, before either library starts its own.
-- The libraries alternate, after a pause that lets the other's threads fall asleep and give their memory back. A row
-  gives the median time of each and the median of the ratios of neighbouring runs, which a slow drift of the machine's
-  load does not touch.
+- The libraries alternate, after a pause that lets the other's threads fall asleep and give their memory back, and one
+  call that is not timed (a virtual machine takes free memory away in the pause). A row gives the median time of each and
+  the median of the ratios of neighbouring runs, which a slow drift of the machine's load does not touch.
 - float32 runs of neural-tangents have 64-bit types switched off: with ``jax_enable_x64`` on, it answers float32 input
   in float64. The dtype of every result is checked.
 
@@ -166,6 +166,7 @@ def sample(run: Run, calls: int) -> tuple[float, float]:
     A tenth of a second later jax still gives back the gigabytes of its quadrature, and every new page waits for that.
     """
     time.sleep(0.5)
+    run()
     cpu, wall = time.process_time(), time.perf_counter()
     for _ in range(calls):
         run()
