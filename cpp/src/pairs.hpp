@@ -13,6 +13,7 @@
 
 #include "angle_table.hpp"
 #include "fine_start.hpp"
+#include "lengths.hpp"
 #include "ntkcore/aligned.hpp"
 #include "ntkcore/gram.hpp"
 #include "row.hpp"
@@ -61,24 +62,6 @@ Layers<T> make_layers(const Network& network, bool alike, MatrixView<const IO> x
                        [](const Activation& activation) { return activation.family == Family::expanded; });
 }
 
-// Whether all rows have the same length, to the eye. Samples, which look closer, may think otherwise.
-template <class IO, class... More>
-bool equal_lengths(MatrixView<const IO> x, const More&... more) {
-    const auto square_sum = [](const MatrixView<const IO>& of, std::size_t i) {
-        double sum = 0.0;
-        for (std::size_t k = 0; k < of.cols; ++k) sum += static_cast<double>(of(i, k)) * static_cast<double>(of(i, k));
-        return sum;
-    };
-    const double first = square_sum(x, 0);
-    const auto all = [&](const MatrixView<const IO>& of) {
-        for (std::size_t i = 0; i < of.rows; ++i) {
-            if (!(std::fabs(square_sum(of, i) - first) <= 4 * std::numeric_limits<IO>::epsilon() * first)) return false;
-        }
-        return true;
-    };
-    return all(x) && (all(more) && ...);
-}
-
 // Computes in T.
 template <class T>
 class Pairs {
@@ -92,22 +75,22 @@ class Pairs {
           looks_alike_(any_expanded(network) && (z == nullptr ? equal_lengths(x) : equal_lengths(x, *z))),
           layers_(make_layers<T>(network, looks_alike_, x, z)),
           precise_(network.depth() > kDeep),
-          rows_(network, layers_, x, levels, threads, nullptr, tables(network, levels)) {
+          smooth_wanted_(levels == Levels::last && !precise_ && !wanted.sigma_dot && smooth_network(network) &&
+                         may_be_smooth<T>(network, layers_, x)),
+          rows_(network, layers_, x, levels, threads, nullptr, smooth_wanted_ ? Tables::none : Tables::all) {
         const auto make_rows = [&] { rows_ = Samples<T>(network, layers_, x, levels, threads); };
         const auto make_cols = [&](Tables tables = Tables::all) {
             if (z != nullptr) cols_storage_.emplace(network, layers_, *z, levels, threads, &rows_, tables);
         };
-        make_cols(tables(network, levels));
-        if constexpr (std::is_same_v<T, double>) {
-            if (tables(network, levels) == Tables::none) {
-                if (!rows().wide_range() && !cols().wide_range()) {
-                    smooth_ = SmoothLayers::make(network, rows(), cols(), symmetric_, threads);
-                }
-                if (!rows().tabulated() || !cols().tabulated()) {
-                    if (smooth_) return;  // nobody reads tables, and variances differ
-                    make_rows();
-                    make_cols();
-                }
+        make_cols(smooth_wanted_ ? Tables::none : Tables::all);
+        if (smooth_wanted_) {
+            if (!rows().wide_range() && !cols().wide_range()) {
+                smooth_ = SmoothLayers<T>::make(network, rows(), cols(), symmetric_, threads);
+            }
+            if (!rows().tabulated() || !cols().tabulated()) {
+                if (smooth_) return;  // nobody reads tables, and variances differ
+                make_rows();
+                make_cols();
             }
         }
         const bool alike = rows().alike() && cols().alike();
@@ -267,10 +250,8 @@ class Pairs {
 
     // ρ¹ and Θ¹ = Σ¹; `product`: the row's inner products, unless samples are compared feature by feature.
     void start(const Row<T>& row, const T* product) const {
-        if constexpr (std::is_same_v<T, double>) {
-            if (uses_smooth() && smooth_->start(rows(), cols(), row.i, row.j0, row.begin, row.end, row.u, row.theta))
-                return;
-        }
+        if (uses_smooth() && smooth_->start(rows(), cols(), row.i, row.j0, row.begin, row.end, row.u, row.theta))
+            return;
         if (rows().direct()) {
             k_.start_direct({rows().panel(row.i / kPanel), row.i % kPanel, cols().panel(row.j0 / kPanel),
                              rows().features(), row.begin, row.end, row.u, row.theta});
@@ -337,22 +318,12 @@ class Pairs {
 
     // Smooth layers at moderate variances: then Σ and Θ themselves are computed, Σ in place of the signed versine.
     [[nodiscard]] bool uses_smooth() const { return smooth_.has_value() && !table_; }
-    void smooth_layers(const Row<T>& row) const {
-        if constexpr (std::is_same_v<T, double>) {
-            smooth_->run(row.i, row.j0, row.begin, row.end, row.u, row.theta);
-        }
-    }
+    void smooth_layers(const Row<T>& row) const { smooth_->run(row.i, row.j0, row.begin, row.end, row.u, row.theta); }
 
     // All layers, by their table.
     void all_layers(const Row<T>& row) const { table_->run(k_, row.begin, row.end, row.u, row.dot, row.theta); }
 
    private:
-    // Smooth layers, if they may be tried, read none.
-    [[nodiscard]] Tables tables(const Network& network, Levels levels) const {
-        const bool smooth = std::is_same_v<T, double> && levels == Levels::last && !precise_ && !wanted_.sigma_dot &&
-                            SmoothLayers::knows(network);
-        return smooth ? Tables::none : Tables::all;
-    }
     // All samples, of rows and columns, have the same tables in hidden layer m.
     [[nodiscard]] bool uniform(std::size_t m) const {
         const Samples<T>& like = rows();
@@ -382,14 +353,14 @@ class Pairs {
     bool symmetric_;
     bool looks_alike_;
     Layers<T> layers_;
-    bool precise_ = false;
+    bool precise_ = false, smooth_wanted_ = false;
     Samples<T> rows_;
     std::optional<Samples<T>> cols_storage_;
     const tile::Kernels<T>& k_ = tile::kernels<T>();
     std::vector<std::vector<T>> constants_;  // of the layers
     std::vector<char> uniform_;              // all samples have the same tables there
     bool compensated_ = false, one_dimensional_ = false;
-    std::optional<SmoothLayers> smooth_;
+    std::optional<SmoothLayers<T>> smooth_;
     std::optional<RoundedTable<T>> table_;
     std::optional<FineStart> fine_;  // of kernels that the table gives from u alone
 };

@@ -26,14 +26,16 @@ using tile::SmoothCall;
 using tile::SmoothKind;
 using Real = long double;
 
-constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
+template <class T>
+constexpr double kEpsilon = std::numeric_limits<T>::epsilon();
 
 // E[σσ'] and its derivative in s, but for the factors of a call.
 struct Dual {
     Real value, slope;
 };
 
-Dual dual(const SmoothCall& call, Real s, Real q, Real p) {
+template <class T>
+Dual dual(const SmoothCall<T>& call, Real s, Real q, Real p) {
     const Real half_pi = std::acos(Real(0));
     if (call.kind == SmoothKind::sinusoid) {
         const Real c = Real(0.5) * Real(call.square) * (q + p);
@@ -53,9 +55,9 @@ Dual dual(const SmoothCall& call, Real s, Real q, Real p) {
     return {Real(call.weight) * (s * (half_pi + x) + top / std::sqrt(rest)), Real(call.weight) * slope};
 }
 
-TEST_CASE("Smooth layers follow their formulas") {
+TEST_CASE_TEMPLATE("Smooth layers follow their formulas", T, float, double) {
     constexpr std::size_t n = tile::kPanel;
-    on_each_isa<double>([&](const tile::Kernels<double>& kernels) {
+    on_each_isa<T>([&](const tile::Kernels<T>& kernels) {
         for (const SmoothKind kind : {SmoothKind::erf, SmoothKind::gelu, SmoothKind::sinusoid}) {
             for (const double far : {0.0, -0.8, 0.8, 0.3}) {
                 // of the row, and the largest of the columns: every range of the series
@@ -81,30 +83,34 @@ TEST_CASE("Smooth layers follow their formulas") {
                         CAPTURE(with_theta);
                         CAPTURE(nonnegative);
                         testing::Random random(5);
-                        SmoothCall call{};
+                        SmoothCall<T> call{};
                         call.kind = kind;
                         call.begin = 16;
                         call.end = n - 32;
-                        call.weight = 0.8;
-                        call.far_weight = far;
-                        call.square = 1.3;
-                        call.bias = 0.25;
+                        call.weight = T(0.8);
+                        call.far_weight = static_cast<T>(far);
+                        call.odd = call.weight - call.far_weight;
+                        call.even = call.weight + call.far_weight;
+                        call.square = T(1.3);
+                        call.bias = T(0.25);
                         call.nonnegative = nonnegative;
                         std::vector<double> q(n + 1, row_q);
-                        Aligned<double> tables(3 * n), row(3), sigma(n, 7.0), theta(n, 7.0);
+                        Aligned<T> tables(3 * n), row(3), sigma(n, T(7)), theta(n, T(7));
                         for (std::size_t j = 0; j < n; ++j)
                             q[j] = j % 5 == 0 ? std::fmin(row_q, most_q) : most_q * random.uniform();
-                        const auto tabulate = [&](double variance, double& first, double& second, double& third) {
+                        const auto tabulate = [&](double variance, T& first, T& second, T& third) {
+                            const double square = call.square;
                             if (kind == SmoothKind::sinusoid) {
-                                first = 0.5 * call.square * variance;
-                                second = std::exp(-call.square * variance);
-                                third = std::exp(-0.5 * call.square * variance);
-                            } else {
-                                first = kind == SmoothKind::erf ? std::sqrt(2.0 / (1.0 + 2.0 * variance))
-                                                                : std::sqrt(1.0 / (1.0 + variance));
-                                second = variance;
+                                first = static_cast<T>(0.5 * square * variance);
+                                second = static_cast<T>(std::exp(-square * variance));
+                                third = static_cast<T>(std::exp(-0.5 * square * variance));
+                                return static_cast<T>(square * variance);
                             }
-                            return kind == SmoothKind::sinusoid ? call.square * variance : first * first * variance;
+                            const double scale = kind == SmoothKind::erf ? 2.0 : 1.0;
+                            const double g2 = scale / (1.0 + scale * variance);
+                            first = static_cast<T>(std::sqrt(g2));
+                            second = static_cast<T>(variance);
+                            return static_cast<T>(g2 * variance);
                         };
                         for (std::size_t j = 0; j < n; ++j) {
                             call.most =
@@ -117,19 +123,19 @@ TEST_CASE("Smooth layers follow their formulas") {
                         call.row_stride = 1;
                         call.sigma = sigma.data();
                         call.theta = with_theta ? theta.data() : nullptr;
-                        std::vector<double> before(n);
+                        std::vector<T> before(n);
                         for (std::size_t j = call.begin; j < call.end; ++j) {
                             double rho = j % 7 == 0 ? (j % 2 == 0 ? 1.0 : -1.0) : 2 * random.uniform() - 1;
                             if (nonnegative) rho = j % 11 == 0 ? 0.0 : std::fabs(rho);
-                            sigma[j] = before[j] = rho * std::sqrt(row_q * q[j]);
+                            sigma[j] = before[j] = static_cast<T>(rho * std::sqrt(row_q * q[j]));
                             theta[j] = 2 * before[j];
                         }
                         kernels.smooth(call);
                         testing::Largest sigmas, thetas;
                         for (std::size_t j = 0; j < n; ++j) {
                             if (j < call.begin || j >= call.end) {
-                                REQUIRE(sigma[j] == 7.0);
-                                REQUIRE(theta[j] == 7.0);
+                                REQUIRE(sigma[j] == T(7));
+                                REQUIRE(theta[j] == T(7));
                                 continue;
                             }
                             const Dual of = dual(call, Real(before[j]), Real(row_q), Real(q[j]));
@@ -137,10 +143,10 @@ TEST_CASE("Smooth layers follow their formulas") {
                             sigmas.add(static_cast<double>(std::fabs(Real(sigma[j]) - next)));
                             const Real right = with_theta ? 2 * Real(before[j]) * of.slope + next : 2 * Real(before[j]);
                             thetas.add(static_cast<double>(std::fabs(Real(theta[j]) - right)) /
-                                       (1 + 2 * std::fabs(before[j])));
+                                       (1.0 + 2.0 * std::fabs(before[j])));
                         }
-                        CHECK(sigmas.value() < 12 * kEpsilon);
-                        CHECK(thetas.value() < 24 * kEpsilon);
+                        CHECK(sigmas.value() < 12 * kEpsilon<T>);
+                        CHECK(thetas.value() < 24 * kEpsilon<T>);
                     }
                 }
             }
@@ -148,10 +154,10 @@ TEST_CASE("Smooth layers follow their formulas") {
     });
 }
 
-TEST_CASE("Smooth layers start with the inner products") {
+TEST_CASE_TEMPLATE("Smooth layers start with the inner products", T, float, double) {
     constexpr std::size_t n = tile::kPanel;
-    constexpr double kUntouched = 7.0;
-    on_each_isa<double>([&](const tile::Kernels<double>& kernels) {
+    constexpr T kUntouched = 7;
+    on_each_isa<T>([&](const tile::Kernels<T>& kernels) {
         testing::Random random(8);
         for (const std::size_t features : {1, 2, 11, 24}) {
             for (const auto& [begin, end] :
@@ -159,16 +165,24 @@ TEST_CASE("Smooth layers start with the inner products") {
                 CAPTURE(features);
                 CAPTURE(begin);
                 CAPTURE(end);
-                Aligned<double> rows(features * n), cols(features * n), scale(n), sigma(n, kUntouched),
-                    theta(n, kUntouched), alone(n, kUntouched);
+                Aligned<T> rows(features * n), cols(features * n), scale(n), sigma(n, kUntouched), theta(n, kUntouched),
+                    alone(n, kUntouched);
                 for (std::size_t k = 0; k < features * n; ++k) {
-                    rows[k] = 2 * random.uniform() - 1;
-                    cols[k] = k % n % 5 == 0 ? rows[k] : 2 * random.uniform() - 1;
+                    rows[k] = static_cast<T>(2 * random.uniform() - 1);
+                    cols[k] = k % n % 5 == 0 ? rows[k] : static_cast<T>(2 * random.uniform() - 1);
                 }
-                for (std::size_t j = 0; j < n; ++j) scale[j] = 0.1 + random.uniform();
+                for (T* const panel : {rows.data(), cols.data()}) {  // unit vectors over √2
+                    for (std::size_t j = 0; j < n; ++j) {
+                        double sum = 0.0;
+                        for (std::size_t k = 0; k < features; ++k) sum += std::pow(double{panel[k * n + j]}, 2);
+                        for (std::size_t k = 0; k < features; ++k)
+                            panel[k * n + j] *= static_cast<T>(std::sqrt(0.5 / sum));
+                    }
+                }
+                for (std::size_t j = 0; j < n; ++j) scale[j] = static_cast<T>(0.1 + random.uniform());
                 const std::size_t row = 35;
-                tile::SmoothStart call{rows.data(), row, cols.data(),  features,     begin,
-                                       end,         1.7, scale.data(), sigma.data(), theta.data()};
+                tile::SmoothStart<T> call{rows.data(), row,    cols.data(),  features,     begin,
+                                          end,         T(1.7), scale.data(), sigma.data(), theta.data()};
                 kernels.start_smooth(call);
                 call.sigma = alone.data();
                 call.theta = nullptr;
@@ -176,13 +190,14 @@ TEST_CASE("Smooth layers start with the inner products") {
                 for (std::size_t j = 0; j < n; ++j) {
                     Real exact = 0, size = 0;
                     for (std::size_t k = 0; k < features; ++k) {
-                        const Real term = Real(rows[k * n + row]) * Real(cols[k * n + j]) * Real(1.7) * Real(scale[j]);
+                        const Real term =
+                            Real(rows[k * n + row]) * Real(cols[k * n + j]) * Real(T(1.7)) * Real(scale[j]);
                         exact += term;
                         size += std::fabs(term);
                     }
                     if (j < begin || j >= end) exact = kUntouched;
                     CHECK(static_cast<double>(std::fabs(Real(sigma[j]) - exact)) <=
-                          4 * kEpsilon * static_cast<double>(size));
+                          4 * kEpsilon<T> * static_cast<double>(size));
                     CHECK(sigma[j] == theta[j]);
                     CHECK(sigma[j] == alone[j]);
                 }
@@ -191,8 +206,9 @@ TEST_CASE("Smooth layers start with the inner products") {
     });
 }
 
-bool used(const Network& network, const Rows<double>& rows) {
-    return Pairs<double>(network, rows.view(), nullptr, Levels::last, {true, false, true}, 1).uses_smooth();
+template <class T>
+bool used(const Network& network, const Rows<T>& rows) {
+    return Pairs<T>(network, rows.view(), nullptr, Levels::last, {true, false, true}, 1).uses_smooth();
 }
 
 TEST_CASE("Smooth layers are used at moderate variances") {
@@ -221,18 +237,51 @@ TEST_CASE("Smooth layers are used at moderate variances") {
     CHECK(!used(testing::uniform_network(6, chaotic, 1.0, 0.1), rows));
 }
 
+TEST_CASE("In float the limits are narrower") {
+    Rows<float> rows{0, 2, {}};
+    for (const double length : {0.3, 0.6, 0.9}) rows.add({length, -0.5 * length});
+    Rows<float> tiny = rows, far = rows, many{0, 2, {}};
+    tiny.add({1e-6, 0.0});
+    far.add({12.0, 1.5});
+    testing::Random random(3);
+    for (int i = 0; i < 200; ++i) many.add({0.4 * random.uniform(), 0.4 * random.uniform()});
+    Rows<float> many_with_far = many;
+    many_with_far.add({12.0, 1.5});
+    const Activation sine{Family::sinusoid, {1, 1, 1, 0}, nullptr};
+    for (const Activation& activation :
+         {sine, Activation{Family::sinusoid, {1, 1, 0.6, 0.8}, nullptr}, Activation{Family::erf, {1, 1, 0}, nullptr},
+          Activation{Family::gelu, {}, nullptr}, Activation{Family::rbf, {0.5}, nullptr}}) {
+        CAPTURE(static_cast<int>(activation.family));
+        const Network network = testing::uniform_network(3, activation, 1.0, 0.1);
+        CHECK(used(network, rows));
+        CHECK(used(network, tiny));
+        CHECK(used(network, many));
+        CHECK(!used(network, far));
+        CHECK(!used(network, many_with_far));
+        CHECK(!used(testing::uniform_network(12, activation, 2.0, 0.1), rows));
+        CHECK(!used(testing::uniform_network(20, activation, 1.0, 0.1), rows));
+    }
+    CHECK(used(testing::uniform_network(3, sine, 1.0, 0.0), rows));
+    for (const double huge : {1e18, 1e-18}) {  // constants that float does not hold
+        CHECK(!used(testing::uniform_network(2, {Family::sinusoid, {1 / huge, huge, 1, 0}, nullptr}, 1.0, 0.1), rows));
+    }
+    rows.add({2.5, 1.5});
+    CHECK(!used(testing::uniform_network(3, sine, 1.0, 0.1), rows));
+    CHECK(used(testing::uniform_network(3, {Family::gelu, {}, nullptr}, 1.0, 0.1), rows));
+}
+
 const std::vector<Activation> kSmooth = {{Family::sinusoid, {1, 1, 0.6, 0.8}, nullptr},
                                          {Family::erf, {1, 1, 0.2}, nullptr},
                                          {Family::gelu, {}, nullptr},
                                          {Family::rbf, {0.5}, nullptr}};
 constexpr unsigned kSigmaAndTheta = 5;  // with Σ̇, layers are those of the tables
 
-TEST_CASE("Moments alone, and tables after all where smooth layers are refused") {
-    Rows<double> one{0, 2, {}};
+TEST_CASE_TEMPLATE("Moments alone, and tables after all where smooth layers are refused", T, float, double) {
+    Rows<T> one{0, 2, {}};
     one.add({0.7, 0.4});
-    Rows<double> some = one;
-    for (const double length : {0.6, 1.0, 1.7}) some.add({length, -0.5 * length});
-    Rows<double> with_long = some;
+    Rows<T> some = one;
+    for (const double length : {0.3, 0.6, 0.9}) some.add({length, -0.5 * length});
+    Rows<T> with_long = some;
     with_long.add({30.0, 1.0});
     for (const Activation& activation : kSmooth) {
         const Network network = testing::uniform_network(4, activation, 1.0, 0.1);
@@ -243,13 +292,13 @@ TEST_CASE("Moments alone, and tables after all where smooth layers are refused")
             CAPTURE(static_cast<int>(activation.family));
             CAPTURE(x.count);
             CAPTURE(z.count);
-            std::array<std::vector<double>, 4> diagonals;
+            std::array<std::vector<T>, 4> diagonals;
             for (auto& diagonal : diagonals) diagonal.resize(5);
-            gram_diagonal<double>(network, x.view(), diagonals[0].data(), diagonals[1].data(), 1);
-            gram_diagonal<double>(network, z.view(), diagonals[2].data(), diagonals[3].data(), 1);
-            const auto got = testing::engine<double>(network, x.view(), z.view(), Levels::last, 2, kSigmaAndTheta);
-            const auto right = testing::engine<double>(network, x.view(), z.view(), Levels::last);
-            const auto own = testing::engine<double>(network, x.view(), std::nullopt, Levels::last, 2, kSigmaAndTheta);
+            gram_diagonal<T>(network, x.view(), diagonals[0].data(), diagonals[1].data(), 1);
+            gram_diagonal<T>(network, z.view(), diagonals[2].data(), diagonals[3].data(), 1);
+            const auto got = testing::engine<T>(network, x.view(), z.view(), Levels::last, 2, kSigmaAndTheta);
+            const auto right = testing::engine<T>(network, x.view(), z.view(), Levels::last);
+            const auto own = testing::engine<T>(network, x.view(), std::nullopt, Levels::last, 2, kSigmaAndTheta);
             for (const std::size_t k : {0U, 2U}) {
                 testing::Largest errors;
                 for (std::size_t i = 0; i < x.count; ++i) {
@@ -257,24 +306,26 @@ TEST_CASE("Moments alone, and tables after all where smooth layers are refused")
                     for (std::size_t j = 0; j < z.count; ++j) {
                         const std::size_t at = i * z.count + j;
                         errors.add(std::fabs(got.kernels[k][0][at] - right.kernels[k][0][at]) /
-                                   std::sqrt(diagonals[k / 2][i] * diagonals[2 + k / 2][j]));
+                                   std::sqrt(double{diagonals[k / 2][i]} * double{diagonals[2 + k / 2][j]}));
                     }
                 }
-                CHECK(errors.value() < 16 * kEpsilon);
+                CHECK(errors.value() < 16 * kEpsilon<T>);
             }
         }
     }
 }
 
-TEST_CASE("Smooth layers have the same bits for every number of threads") {
+TEST_CASE_TEMPLATE("Smooth layers have the same bits for every number of threads", T, float, double) {
     testing::Random random(7);
-    const Rows<double> x{4200, 3, random.normal<double>(4200 * 3)};  // enough samples for several threads
-    const Rows<double> z{5, 3, random.normal<double>(5 * 3)};
+    Rows<T> x{4200, 3, random.normal<T>(4200 * 3)};  // enough samples for several threads
+    Rows<T> z{5, 3, random.normal<T>(5 * 3)};
+    for (T& value : x.values) value *= T(0.25);
+    for (T& value : z.values) value *= T(0.25);
     for (const Activation& activation : kSmooth) {
         const Network network = testing::uniform_network(4, activation, 1.0, 0.3);
         REQUIRE(used(network, x));
         const auto with = [&](int threads) {
-            return testing::engine<double>(network, x.view(), z.view(), Levels::last, threads, kSigmaAndTheta);
+            return testing::engine<T>(network, x.view(), z.view(), Levels::last, threads, kSigmaAndTheta);
         };
         const auto alone = with(1);
         for (const int threads : {2, 7}) CHECK(testing::same_bits(with(threads), alone));

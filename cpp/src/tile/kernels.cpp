@@ -39,8 +39,8 @@ constexpr Kernels<T> kTable = {
     copy<T>,
     stream_fence,
     hermite,
-    smooth,
-    start_smooth};
+    smooth<T>,
+    start_smooth<T>};
 
 }  // namespace
 

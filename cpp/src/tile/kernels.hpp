@@ -145,30 +145,33 @@ struct HermiteCall {
 };
 
 // A layer of smooth.hpp. Tables as in LayerCall; which, and what the constants are, is the business of src/smooth.hpp.
-enum class SmoothKind { start, erf, gelu, sinusoid };
+enum class SmoothKind { start, erf, gelu, sinusoid, finish };
+template <class T>
 struct SmoothCall {
     SmoothKind kind;
     std::size_t begin, end;
-    double* sigma;  // Σ; in front of `start` the signed versine
-    double* theta;  // Θ; null: Σ alone
-    const double* columns;
+    T* sigma;  // Σ; in front of `start` the signed versine
+    T* theta;  // Θ; null: Σ alone
+    const T* columns;
     std::size_t stride;
-    const double* row;
+    const T* row;
     std::size_t row_stride;
-    double most;  // of g²q, or b²q, among the columns
-    double weight, far_weight, square, bias;
+    T most;  // of g²q, or b²q, among the columns
+    T weight, far_weight, square, bias;
+    T odd, even;       // of sinusoids: weight − far_weight and weight + far_weight
     bool nonnegative;  // Σ ≥ 0 is known for every pair
 };
 // Σ¹ and Θ¹ of such layers from panels of few features, as in StartDirect; scale_row·scale[j] = 2√(qq').
+template <class T>
 struct SmoothStart {
-    const double* row_panel;
+    const T* row_panel;
     std::size_t row;
-    const double* col_panel;
+    const T* col_panel;
     std::size_t features;
     std::size_t begin, end;
-    double scale_row;
-    const double* scale;
-    double *sigma, *theta;  // theta null: not wanted
+    T scale_row;
+    const T* scale;
+    T *sigma, *theta;  // theta null: not wanted
 };
 
 template <class T>
@@ -189,8 +192,8 @@ struct Kernels {
     void (*copy)(std::size_t n, const T* in, T* out, bool past_cache);
     void (*finish_copies)();
     void (*hermite)(const HermiteCall&);  // in double, whatever T
-    void (*smooth)(const SmoothCall&);    // likewise
-    void (*start_smooth)(const SmoothStart&);
+    void (*smooth)(const SmoothCall<T>&);
+    void (*start_smooth)(const SmoothStart<T>&);
 };
 
 struct Isa {

@@ -22,8 +22,8 @@ inline void store_start(T* u, T* rho, std::size_t j, Vec<T> value) {
 }
 
 // ½|x̂ ∓ x̂'|² of one row and one vector of columns.
-template <class T, bool kOpposite>
-inline Vec<T> half_distance(const StartDirect<T>& call, const T* x, std::size_t j) {
+template <class T, bool kOpposite, class Call>
+inline Vec<T> half_distance(const Call& call, const T* x, std::size_t j) {
     Vec<T> sum{};
     for (std::size_t k = 0; k < call.features; ++k) {
         const Vec<T> a = splat(x[k * kPanel]);
