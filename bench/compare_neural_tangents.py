@@ -19,8 +19,8 @@ Conditions, chosen in favour of neural-tangents where there is a choice:
   on its device. ntkcore takes and returns NumPy arrays and allocates the result in each call.
 - The process is bound to as many CPUs as there are threads, before either library starts its own.
 - The libraries alternate, after a pause that lets the other's threads fall asleep and give their memory back, and one
-  call that is not timed (a virtual machine takes free memory away in the pause). A row gives the median time of each and
-  the median of the ratios of neighbouring runs, which a slow drift of the machine's load does not touch.
+  call that is not timed (a virtual machine takes free memory away in the pause). A row gives the median time of each
+  and the median of the ratios of neighbouring runs, which a slow drift of the machine's load does not touch.
 - float32 runs of neural-tangents have 64-bit types switched off: with ``jax_enable_x64`` on, it answers float32 input
   in float64. The dtype of every result is checked.
 

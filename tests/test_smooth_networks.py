@@ -72,3 +72,13 @@ def test_many_pairs_against_float64(name: str, length: float) -> None:
         net = nk.Network(depth, SMOOTH[name][0], weight, 0.1)
         assert against_float64(net, X) <= 1e-6
         assert against_float64(net, X[:7], X[5:300]) <= 1e-6
+
+
+@pytest.mark.parametrize("phase", [1e-4, 1e-3, math.pi / 2 - 1e-4])
+@pytest.mark.parametrize("length", [1e-5, 1e-4, 1e-3, 0.03, 1.0])
+def test_waves_of_which_one_part_is_small(phase: float, length: float) -> None:
+    """Without a bias the small part may be the larger one at small variances: weights of both must not cancel."""
+    X = (length * np.random.default_rng(9).standard_normal((300, 10))).astype(np.float32)
+    X[200:] = -X[:100]
+    for net in (nk.Network(2, act.sin(1, 1, phase), 1.0, 0.0), nk.Network(3, act.sin(1, 1, phase), 1.2, 0.0)):
+        assert against_float64(net, X) <= 1e-6

@@ -154,6 +154,7 @@ bool SmoothLayers<T>::panel_of(const Activation& activation, const Samples<T>& s
         for (std::size_t i = 0; i < kPanel; ++i) {
             first[i] = static_cast<T>(std::sqrt(g2(q[i])));
             second[i] = static_cast<T>(q[i]);
+            third[i] = T(0);  // not used
         }
         const double most = g2(largest) * largest;
         most_of_panel = static_cast<T>(most);
@@ -196,6 +197,8 @@ std::optional<SmoothLayers<T>> SmoothLayers<T>::make(const Network& network, con
         if (activation.family == Family::erf) {
             const double a = activation.parameters.at(0);
             const double c = activation.parameters.at(2);
+            const double b = activation.parameters.at(1);
+            if (std::is_same_v<T, float> && !(b * b <= Moderate<float>::most_constant)) return std::nullopt;
             call.kind = SmoothKind::erf;
             call.weight = static_cast<T>(weight * a * a * 2.0 * std::numbers::inv_pi);
             bias += weight * c * c;

@@ -280,9 +280,13 @@ void smooth(const SmoothCall<T>& call) {
             return smooth_finish(call);
         case SmoothKind::sinusoid:
             if (call.far_weight == 0) return smooth_decay<T>(call);
+            if constexpr (sizeof(T) == sizeof(float)) {  // where a part is small, weight and far_weight round alike
+                if (call.even == 0) return smooth_wave<T, Parts::odd>(call);
+                if (call.odd == 0) return smooth_wave<T, Parts::even>(call);
+                return smooth_wave<T, Parts::both>(call);
+            }
             if (call.far_weight == -call.weight) return smooth_wave<T, Parts::odd>(call);
             if (call.far_weight == call.weight) return smooth_wave<T, Parts::even>(call);
-            if constexpr (sizeof(T) == sizeof(float)) return smooth_wave<T, Parts::both>(call);
             return smooth_sinusoid<T, true>(call);
     }
 }
