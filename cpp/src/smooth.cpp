@@ -26,7 +26,7 @@ struct Moderate {
 template <>
 struct Moderate<float> {
     static constexpr double most_u = 0.95;
-    static constexpr double most_q2 = 6.0;       // as far as the series go
+    static constexpr double most_q2 = 5.999;     // the series go to 6
     static constexpr double least_energy = 0.0;  // nothing cancels
     static constexpr double least = 1e-25;
     static constexpr double most_gain = 3.5;       // then errors stay below 1e-6
